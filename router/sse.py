@@ -1,0 +1,91 @@
+"""Server-sent events: bytes to events and back, by the WHATWG grammar (BOM, CR, LF, CRLF, comments, data lines).
+
+Works on bytes and splits at \\n, \\r\\n and \\r only: `str.splitlines` also splits at U+2028 and cuts answers short.
+"""
+
+import re
+from dataclasses import dataclass
+
+EVENT_LIMIT = 1 << 20  # bytes of one event; longer ones are refused
+
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. `name` is "message" where the stream gives none."""
+
+    data: bytes
+    name: str = "message"
+
+
+class EventTooLong(ValueError):
+    """An event, or a line without an end, is longer than EVENT_LIMIT."""
+
+
+class EventParser:
+    """Feed it bytes as they come; it gives the events that are complete. An event without its blank line is dropped."""
+
+    __slots__ = ("_data", "_name", "_rest", "_size", "_started")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+        self._name = ""
+        self._size = 0
+        self._started = False
+
+    def feed(self, block: bytes) -> list[Event]:
+        """The events that end in `block`. Raises EventTooLong."""
+        buffer = self._rest + block
+        if not self._started:
+            if len(buffer) < 3 and b"\xef\xbb\xbf".startswith(buffer):
+                self._rest = buffer
+                return []
+            buffer = buffer.removeprefix(b"\xef\xbb\xbf")
+            self._started = True
+        events: list[Event] = []
+        start = 0
+        for end in _LINE_END.finditer(buffer):
+            if end.group() == b"\r" and end.end() == len(buffer):
+                break  # the \n of a \r\n may still come
+            self._line(buffer[start : end.start()], events)
+            start = end.end()
+        self._rest = buffer[start:]
+        if len(self._rest) + self._size > EVENT_LIMIT:
+            raise EventTooLong(f"an event of over {EVENT_LIMIT} bytes")
+        return events
+
+    def close(self) -> list[Event]:
+        """The event that a final lone \\r has just ended, if any: nothing can follow it."""
+        events: list[Event] = []
+        if self._rest.endswith(b"\r"):
+            self._line(self._rest[:-1], events)
+        self._rest = b""
+        return events
+
+    def _line(self, line: bytes, events: list[Event]) -> None:
+        if not line:
+            if self._data:
+                events.append(Event(b"\n".join(self._data), self._name or "message"))
+            self._data, self._name, self._size = [], "", 0
+            return
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._data.append(value)
+            self._size += len(value) + 1
+            if self._size > EVENT_LIMIT:
+                raise EventTooLong(f"an event of over {EVENT_LIMIT} bytes")
+        elif field == b"event":
+            self._name = value.decode("utf-8", "replace")
+
+
+def data_event(data: bytes) -> bytes:
+    """An event with no name, as OpenAI and Gemini send them. `data` has no line breaks."""
+    return b"data: " + data + b"\n\n"
+
+
+def named_event(name: str, data: bytes) -> bytes:
+    """An event with a name, as Anthropic and OpenAI's Responses API send them. `data` has no line breaks."""
+    return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
