@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from functools import cached_property
 from typing import Literal
 
 from router.types import Effort, Usage
@@ -15,6 +16,7 @@ from router.types import Effort, Usage
 DialectName = Literal["openai", "anthropic", "gemini"]
 
 SIMULATED_PREFIX = "simulated/"
+STANDARD_TIERS = (None, "auto", "default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Tariff:
             input_rate = self.above_input if self.above_input is not None else input_rate
             output_rate = self.above_output if self.above_output is not None else output_rate
             cached_rate = self.above_cached if self.above_cached is not None else cached_rate
-        plain = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
+        plain = max(usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens, 0)
         total = (
             plain * input_rate
             + usage.cached_tokens * (input_rate if cached_rate is None else cached_rate)
@@ -63,7 +65,7 @@ class Provider:
         return f"Provider({self.name!r}, {self.dialect!r}, usable={self.usable}, simulated={self.simulated})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the price version is worked out once
 class Model:
     """A row of the catalogue. `id` is the provider's name for it; `effort` makes a variant of the same id."""
 
@@ -90,7 +92,7 @@ class Model:
     efforts: tuple[Effort, ...] = ()  # levels it knows; empty: it has no such control
     thinking: Literal["none", "adaptive", "budget", "level"] = "none"  # how effort is said in its dialect
 
-    @property
+    @cached_property
     def price_version(self) -> str | None:
         """A short hash of the tariffs, None when the price is unknown."""
         if not self.tariffs:
@@ -103,10 +105,13 @@ class Model:
         in_force = [t for t in self.tariffs if t.valid_from is None or t.valid_from <= day]
         return max(in_force, key=lambda t: t.valid_from or date.min, default=None)
 
-    def cost_usd(self, usage: Usage | None, day: date) -> float | None:
-        """USD of one call, None when the price or the usage is unknown (never 0 by accident)."""
+    def cost_usd(self, usage: Usage | None, day: date, service_tier: str | None = None) -> float | None:
+        """USD of one call, None when the price or the usage is unknown (never 0 by accident).
+
+        The catalogue has the prices of the standard tier; those of another one asked for are not known.
+        """
         tariff = self.tariff(day)
-        if tariff is None or usage is None:
+        if tariff is None or usage is None or service_tier not in STANDARD_TIERS:
             return None
         return tariff.cost_usd(usage)
 
@@ -134,6 +139,10 @@ class Catalog:
 
     def names(self) -> list[str]:
         return list(self._models)
+
+    def plain_names(self) -> list[str]:
+        """The names as people type them, without the mark of simulation."""
+        return [name.removeprefix(SIMULATED_PREFIX) for name in self._models]
 
 
 def simulated_twin(model: Model) -> Model:

@@ -17,6 +17,8 @@
 Messages say what was wrong, the value, and what would be right; never a key or a prompt.
 """
 
+import difflib
+from collections.abc import Iterable
 from typing import Literal
 
 UpstreamKind = Literal[
@@ -27,7 +29,8 @@ UpstreamKind = Literal[
     "server",  # other 5xx, 408
     "protocol",  # an answer that is not the dialect's: HTML, broken JSON, an empty body
     "truncated",  # the stream ended without the dialect's own end
-    "refused",  # 400, 413, 422: the request itself
+    "refused",  # 400, 422: the request itself
+    "too_large",  # 413
     "context_length",  # the request is longer than the model takes
     "credentials",  # 401, 403: our key, so the operator's fault
     "not_found",  # 404: the upstream id in the catalogue is wrong, so the operator's fault
@@ -35,8 +38,10 @@ UpstreamKind = Literal[
 ]
 
 RETRYABLE: frozenset[UpstreamKind] = frozenset(
-    {"connect", "timeout", "rate_limited", "overloaded", "server", "protocol", "truncated"}
+    {"connect", "timeout", "rate_limited", "overloaded", "server", "protocol", "truncated", "quota"}
 )
+
+_POINTLESS: frozenset[UpstreamKind] = frozenset({"credentials", "not_found", "quota"})
 
 PROVIDER_TEXT_LIMIT = 500
 
@@ -119,6 +124,7 @@ _UPSTREAM: dict[UpstreamKind, tuple[int, str, str]] = {
     "protocol": (502, "server_error", "upstream_bad_answer"),
     "truncated": (502, "server_error", "upstream_truncated"),
     "refused": (400, "invalid_request_error", "upstream_refused"),
+    "too_large": (413, "invalid_request_error", "request_too_large"),
     "context_length": (400, "invalid_request_error", "context_length_exceeded"),
     "credentials": (502, "server_error", "upstream_credentials"),
     "not_found": (502, "server_error", "upstream_model_not_found"),
@@ -142,7 +148,8 @@ class UpstreamError(RouterError):
         super().__init__(message[:PROVIDER_TEXT_LIMIT], param=param, retry_after_s=retry_after_s)
         self.kind: UpstreamKind = kind
         self.upstream_status = upstream_status
-        self.retryable = kind in RETRYABLE
+        self.retryable = kind in RETRYABLE  # by another target
+        self.pointless = kind in _POINTLESS  # for the caller to send again
         self.status, self.type, default_code = _UPSTREAM[kind]
         self.code = code or default_code
 
@@ -164,4 +171,14 @@ class TableError(ValueError):
 
 
 class EvidenceError(Exception):
-    """Evidence that can't be read or written, and why."""
+    """Evidence that can't be read or written, and why. `passing`: the same may work a moment later."""
+
+    def __init__(self, message: str, *, passing: bool = True) -> None:
+        super().__init__(message)
+        self.passing = passing
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: `; did you mean 'x'?`, nothing when none is near."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

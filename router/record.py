@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 Source = Literal["benchmark", "live", "shadow", "import", "simulated"]
 Outcome = Literal["ok", "error", "truncated", "cancelled"]
@@ -66,6 +66,29 @@ class EvidenceRow:
     run_id: str | None = None
 
 
+class CellSummary(NamedTuple):
+    """What the pool says of one (task class, model, source); sums over its rows. Times in seconds, costs in USD.
+
+    `cost_usd` sums the rows whose cost is known (`priced` of them). Score sums cover the `scored` rows;
+    `successes` are those with a score of 4 or more, `spent_usd` the known cost of all `scored` rows,
+    `unpriced` how many scored rows have no known cost. `first_useful_s` holds every known time, ascending.
+    """
+
+    task_type: str
+    model: str
+    source: Source
+    rows: int
+    errors: int
+    scored: int
+    score_sum: float
+    successes: int
+    unpriced: int
+    spent_usd: float
+    priced: int
+    cost_usd: float
+    first_useful_s: tuple[float, ...]
+
+
 COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(EvidenceRow))
 SEED_COLUMNS: tuple[str, ...] = COLUMNS[:11]
 
@@ -78,6 +101,7 @@ _CLOSED = {"source": get_args(Source), "outcome": get_args(Outcome), "usage_sour
 _REQUIRED = frozenset({"task_id", "task_type", "model"})
 _MAX_INTEGER = 2**63 - 1
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")  # a spreadsheet would run a cell that begins so
+_DIGITS = re.compile(r"[+-]?[0-9]{1,40}")
 _NAME_LIMIT = 200
 
 
@@ -147,7 +171,7 @@ def _value(name: str, text: str) -> Any:
 
 def _float(name: str, text: str) -> float:
     try:
-        value = float(text)
+        value = float(text if text.isascii() and "_" not in text else "")  # Python reads 1_0 and other digits too
     except ValueError:
         raise ValueError(f"{name} is {text[:40]!r}, not a number") from None
     if not math.isfinite(value) or value < 0 or value > _MAXIMUM.get(name, math.inf):
@@ -157,10 +181,10 @@ def _float(name: str, text: str) -> float:
 
 
 def _integer(name: str, text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise ValueError(f"{name} is {text[:40]!r}, not a whole number") from None
+    digits = text.strip().removesuffix(".0")  # spreadsheets and pandas write whole numbers so
+    if not _DIGITS.fullmatch(digits):
+        raise ValueError(f"{name} is {text[:40]!r}, not a whole number")
+    value = int(digits)
     if not 0 <= value <= _MAX_INTEGER:
         raise ValueError(f"{name} is {text[:40]}; it can be 0 or more")
     return value
@@ -169,6 +193,6 @@ def _integer(name: str, text: str) -> int:
 def _time(text: str) -> datetime:
     try:
         value = datetime.fromisoformat(text)
-    except ValueError:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ValueError(f"at is {text[:40]!r}, not a time such as 2026-11-24T06:00:00Z") from None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

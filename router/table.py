@@ -5,23 +5,27 @@ Immutable. The version is a hash of the content, so the same evidence and policy
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
-from router.errors import TableError
+from router.catalog import Catalog
+from router.errors import TableError, nearest
 
 SCHEMA = 1
+_KEYS = ("schema", "version", "policy", "simulated", "classes")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What the pool says of one (task class, model). Counts of rows; USD; seconds; None where nothing is known.
 
-    `cost_per_success_usd` is all that was spent on the class, over the runs with a score of 4 or more.
+    `cost_per_success_usd` is all that was spent on the scored runs, over those with a score of 4 or more;
+    `median_first_useful_s` is of all rows, scored or not.
     """
 
     model: str
@@ -48,13 +52,13 @@ class Ranking:
         return tuple(cell.model for cell in self.cells)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the version is worked out once
 class RoutingTable:
     policy: str
     classes: Mapping[str, Ranking]
     simulated: bool = False
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The first 12 hex digits of the SHA-256 of the content."""
         return hashlib.sha256(_content(self)).hexdigest()[:12]
@@ -69,17 +73,20 @@ def dump(table: RoutingTable) -> bytes:
 def load(data: bytes) -> RoutingTable:
     """The table in `data`. Raises TableError with the place, what is wrong and what would be right."""
     try:
-        document = json.loads(data)
+        document = json.loads(data, object_pairs_hook=_unique)
+        json.dumps(document, ensure_ascii=False).encode()  # fails on half of a surrogate pair
     except json.JSONDecodeError as error:
         raise TableError(f"not JSON: {error.msg}", line=error.lineno, column=error.colno) from None
-    except (UnicodeDecodeError, RecursionError):
+    except TableError:
+        raise
+    except (ValueError, RecursionError):  # not UTF-8, a number of thousands of digits, nested without end
         raise TableError("not JSON in UTF-8") from None
     if not isinstance(document, dict):
         raise TableError("a table is a JSON object with schema, policy and classes")
     if document.get("schema") != SCHEMA:
-        raise TableError(f"schema is {document.get('schema')!r}; this version reads {SCHEMA}", path=("schema",))
-    for key in sorted(set(document) - {"schema", "version", "policy", "classes", "simulated"}):
-        raise TableError(f"unknown key {key!r}; a table has schema, version, policy, simulated, classes", path=(key,))
+        raise TableError(f"schema is {str(document.get('schema'))[:40]}; this version reads {SCHEMA}", path=("schema",))
+    for key in sorted(set(document) - set(_KEYS)):
+        raise TableError(f"unknown key {key!r}{nearest(key, _KEYS)}; a table has {', '.join(_KEYS)}", path=(key,))
     policy = document.get("policy")
     if not isinstance(policy, str) or not policy:
         raise TableError("policy is the name of the rule that made the table, such as seed_rule", path=("policy",))
@@ -92,9 +99,23 @@ def load(data: bytes) -> RoutingTable:
     table = RoutingTable(policy, {key: _ranking(("classes", key), value) for key, value in classes.items()}, simulated)
     stated = document.get("version")
     if stated is not None and stated != table.version:
-        message = f"version says {stated} but the content is {table.version}: it was edited; remove version to use it"
+        said = f"version says {str(stated)[:40]} but the content is {table.version}"
+        message = f"{said}: it was edited; remove version to use it"
         raise TableError(message, path=("version",))
     return table
+
+
+def check(table: RoutingTable, catalog: Catalog, classes: Collection[str]) -> None:
+    """Raises TableError when `table` can't route by it: a model that `catalog` hasn't, or none of `classes`."""
+    if not any(name in classes for name in table.classes):
+        name = next(iter(table.classes))
+        raise TableError(f"it has none of the configured classes{nearest(name, classes)}", path=("classes", name))
+    for task_class, ranking in table.classes.items():
+        for index, model in enumerate(ranking.models):
+            if catalog.find(model) is None:
+                hint = nearest(model, catalog.plain_names())
+                text = f"{task_class} names the model {model!r}, which is not in the catalogue{hint}"
+                raise TableError(text, path=("classes", task_class, "models", index))
 
 
 def _content(table: RoutingTable) -> bytes:
@@ -105,15 +126,30 @@ def _content(table: RoutingTable) -> bytes:
     return msgspec.json.encode({"policy": table.policy, "simulated": table.simulated, "classes": classes})
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise TableError(f"the key {twice[:80]!r} is there twice in one object")
+    return unique
+
+
 _DEFAULTS = {f.name: f.default for f in fields(Cell)}
 _COUNTS = ("rows", "scored", "successes")
+_MAX_COUNT = 2**63 - 1
 _TEXTS = ("model", "note")
 
 Path = tuple[str | int, ...]
 
 
 def _sparse(cell: Cell) -> dict[str, Any]:
-    return {key: value for key, value in asdict(cell).items() if value != _DEFAULTS[key]}
+    """What a cell says beyond the defaults, figures as floats: 4 and 4.0 are the same content."""
+    return {
+        key: float(value) if isinstance(value, int) and key not in _COUNTS else value
+        for key, value in asdict(cell).items()
+        if value != _DEFAULTS[key]
+    }
 
 
 def _ranking(path: Path, value: object) -> Ranking:
@@ -148,9 +184,9 @@ def _cell_value(path: Path, key: str, item: object) -> Any:
     if (
         isinstance(item, bool)
         or not isinstance(item, int if key in _COUNTS else int | float)
-        or not 0 <= item < math.inf
+        or not 0 <= item <= (_MAX_COUNT if key in _COUNTS else sys.float_info.max)
     ):
         raise TableError(
-            f"{key} is {item!r}; it is a {'whole ' if key in _COUNTS else ''}number of 0 or more", path=path
+            f"{key} is {str(item)[:40]}; it is a {'whole ' if key in _COUNTS else ''}number of 0 or more", path=path
         )
     return item if key in _COUNTS else float(item)

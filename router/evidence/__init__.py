@@ -5,32 +5,11 @@ Append-only and idempotent by `row_id`: a row that is already there is left as i
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from router.record import EvidenceRow, Source
+from router.record import CellSummary, EvidenceRow
 
-
-class CellSummary(NamedTuple):
-    """What the pool says of one (task class, model, source); sums over its rows. Times in seconds, costs in USD.
-
-    `cost_usd` sums the rows whose cost is known (`priced` of them). Score sums cover the `scored` rows;
-    `successes` are those with a score of 4 or more, `spent_usd` the known cost of all `scored` rows,
-    `unpriced` how many scored rows have no known cost. `first_useful_s` holds every known time, ascending.
-    """
-
-    task_type: str
-    model: str
-    source: Source
-    rows: int
-    errors: int
-    scored: int
-    score_sum: float
-    successes: int
-    unpriced: int
-    spent_usd: float
-    priced: int
-    cost_usd: float
-    first_useful_s: tuple[float, ...]
+__all__ = ["CellSummary", "Pool"]
 
 
 class Pool(Protocol):
