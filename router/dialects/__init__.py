@@ -4,6 +4,7 @@ A dialect's **client face** is what we show a provider; its **server face** is w
 A new wire format is one file here with the client-face functions, a row in the registry, and golden transcripts.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +17,7 @@ from router.types import ChatRequest, ChatResponse, Delta
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One POST to a provider. `path` is appended to the provider's base URL; `headers` hold the key where there is one."""
+    """One POST to a provider. `path` goes behind its base URL; `headers` hold the key where there is one."""
 
     path: str
     headers: tuple[tuple[str, str], ...]
@@ -26,12 +27,17 @@ class WireRequest:
 class StreamDecoder(Protocol):
     """The client face of one stream, made per call: a small state machine over its events."""
 
+    lingers: bool  # whether something may follow the dialect's own end, as usage does with Gemini
+
     @property
     def complete(self) -> bool:
         """Whether the dialect's own end has come. A stream that stops before it was truncated."""
 
     def feed(self, event: Event) -> Sequence[Delta]:
         """What this event says. Raises UpstreamError for an error event or an event that is not the dialect's."""
+
+    def close(self) -> Sequence[Delta]:
+        """What was left to say, once a complete stream has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +57,14 @@ class ClientFace:
     decode_response: Callable[[bytes, Callable[[], str]], ChatResponse]
     decode_error: Callable[[int, Mapping[str, str], bytes], UpstreamError]
     stream_decoder: Callable[[Callable[[], str]], StreamDecoder]
+
+
+# An escape in JSON text: a whole surrogate pair, half of one, or anything else.
+_ESCAPE = re.compile(rb"\\(?:(u[dD][89abAB]..\\u[dD][c-fC-F]..)|(u[dD][89a-fA-F]..)|.)", re.DOTALL)
+
+
+def mended(data: bytes) -> bytes:
+    """JSON text in which half a surrogate pair, as a provider that cuts between two halves sends it, is U+FFFD."""
+    if b"\\ud" not in data and b"\\uD" not in data:
+        return data
+    return _ESCAPE.sub(lambda escape: b"\\ufffd" if escape[2] else escape[0], data)

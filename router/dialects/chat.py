@@ -1,0 +1,581 @@
+"""OpenAI chat completions as our callers see it: the server face. Requests in; answers, streams and errors out.
+
+Source: openai-openapi spec of 2026-08-21 and the openai SDK's types.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, get_args
+
+import msgspec
+
+from router.errors import BadRequest, RouterError
+from router.sse import data_event
+from router.types import (
+    Audio,
+    ChatRequest,
+    ChatResponse,
+    Delta,
+    Effort,
+    File,
+    Finished,
+    FinishReason,
+    Image,
+    Message,
+    Part,
+    ReasoningDelta,
+    Refusal,
+    RefusalDelta,
+    ResponseFormat,
+    Role,
+    Started,
+    Text,
+    TextDelta,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallStarted,
+    ToolChoice,
+    Usage,
+    UsageReported,
+)
+
+_ROLES = get_args(Role)
+_EFFORTS = get_args(Effort)
+_MAX_STOPS = 4
+_MAX_DEPTH = 64
+_MAX_WHOLE = 2**63 - 1
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+# --- what a caller sends -------------------------------------------------------------------------------
+
+
+def decode_request(body: bytes) -> ChatRequest:
+    """The request in `body`. Raises BadRequest with `param` for anything OpenAI itself would refuse."""
+    fields = _object(body)
+    messages = _messages(fields.pop("messages", None))
+    _check_tool_turns(messages)
+    stream = _typed(fields, "stream", bool) or False
+    stream_options = _typed(fields, "stream_options", dict)
+    if stream_options is not None and not stream:
+        _bad("stream_options", "stream_options goes with stream: true only")
+    tools, tool_choice = _tool_choice(fields.pop("tool_choice", None), _tools(fields.pop("tools", None)))
+    parallel = _typed(fields, "parallel_tool_calls", bool)
+    if parallel is not None and not tools:
+        _bad("parallel_tool_calls", "parallel_tool_calls goes with tools only")
+    most, most_old = (_whole(fields, name, 1) for name in ("max_completion_tokens", "max_tokens"))
+    return ChatRequest(
+        model=_model(fields.pop("model", None)),
+        messages=messages,
+        tools=tools,
+        tool_choice=tool_choice,
+        parallel_tool_calls=parallel,
+        response_format=_response_format(fields.pop("response_format", None)),
+        max_tokens=most_old if most is None else most,
+        temperature=_number(fields, "temperature", 0, 2),
+        top_p=_number(fields, "top_p", 0, 1),
+        stop=_stop(fields.pop("stop", None)),
+        seed=_typed(fields, "seed", int),
+        effort=_effort(fields.pop("reasoning_effort", None)),
+        n=_whole(fields, "n", 1, 128) or 1,
+        user=_typed(fields, "user", str),
+        stream=stream,
+        include_usage=_flag("stream_options.include_usage", (stream_options or {}).get("include_usage")) or False,
+        others=_others(fields),
+        raw=body,
+    )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        fields = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"the body is not valid JSON: {error}", code="invalid_json") from None
+    except RecursionError:
+        raise _too_deep() from None
+    if not isinstance(fields, dict):
+        raise BadRequest("the body is a JSON object with model and messages", code="invalid_json")
+    _check_keys(body, _count_keys(fields))
+    return fields
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest(f"the body is nested over {_MAX_DEPTH} deep", code="invalid_json")
+
+
+def _count_keys(document: dict[str, Any]) -> int:
+    """How many members all objects in `document` have. Raises BadRequest where it is nested too deeply."""
+    count = 0
+    level: list[Any] = [document]
+    for _ in range(_MAX_DEPTH):
+        below: list[Any] = []
+        for item in level:
+            values = item
+            if isinstance(item, dict):
+                values = item.values()
+                count += len(item)
+            below += [value for value in values if type(value) is dict or type(value) is list]
+        if not below:
+            return count
+        level = below
+    raise _too_deep()
+
+
+_SPACED_KEY = re.compile(rb'"[ \t\r\n]+:')
+
+
+def _check_keys(body: bytes, kept: int) -> None:
+    """Refuse an object with the same key twice: a provider might read the other one. `kept` is the count of keys.
+
+    Counting the ends of keys is exact unless a text holds what looks like one; only then is the body read pair by pair.
+    """
+    if body.count(b'":') != kept or _SPACED_KEY.search(body):
+        json.loads(body, object_pairs_hook=_check_unique, parse_int=str)
+
+
+def _check_unique(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadRequest(f"the body has an object with the key {twice[:64]!r} twice", code="invalid_json")
+
+
+def _bad(param: str, message: str, code: str = "invalid_value") -> NoReturn:
+    raise BadRequest(message, param=param, code=code)
+
+
+def _missing(param: str) -> NoReturn:
+    _bad(param, f"you must provide {param}", "missing_required_parameter")
+
+
+_JSON_NAMES = {bool: "true or false", int: "a whole number", str: "a string", dict: "an object", list: "an array"}
+
+
+def _typed(fields: dict[str, Any], name: str, kind: type) -> Any:
+    """Take the optional field `name` out of `fields`; None when absent or null."""
+    value: Any = fields.pop(name, None)
+    if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+        _bad(name, f"{name} is {_JSON_NAMES[kind]}", "invalid_type")
+    if isinstance(value, int) and not -_MAX_WHOLE <= value <= _MAX_WHOLE:
+        _bad(name, f"{name} has too many digits; it can be {_MAX_WHOLE} at most")
+    return value
+
+
+def _flag(path: str, value: object) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        _bad(path, f"{path} is true or false", "invalid_type")
+    return value
+
+
+def _whole(fields: dict[str, Any], name: str, least: int, most: int | None = None) -> int | None:
+    value = _typed(fields, name, int)
+    if value is not None and (value < least or (most is not None and value > most)):
+        _bad(name, f"{name} is {value}; it can be {least} or more" + (f", at most {most}" if most else ""))
+    return value  # type: ignore[no-any-return]  # _typed has just checked it
+
+
+def _number(fields: dict[str, Any], name: str, least: float, most: float) -> float | None:
+    value = fields.pop(name, None)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        _bad(name, f"{name} is a number", "invalid_type")
+    if not least <= value <= most:
+        _bad(name, f"{name} is {str(value)[:40]}; it can be {least:g} to {most:g}")
+    return float(value)
+
+
+_OTHER_KINDS = {"logprobs": bool, "store": bool, "logit_bias": dict, "metadata": dict, "modalities": list,
+                "functions": list, "service_tier": str, "verbosity": str}  # fmt: skip
+
+
+def _others(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that the vocabulary has no word for, OpenAI's own ones checked."""
+    others = {name: value for name, value in fields.items() if value is not None}
+    if others:
+        unchecked = dict(others)
+        for name in ("frequency_penalty", "presence_penalty"):
+            _number(unchecked, name, -2, 2)
+        _whole(unchecked, "top_logprobs", 0, 20)
+        for name, kind in _OTHER_KINDS.items():
+            _typed(unchecked, name, kind)
+    return others
+
+
+def _model(value: object) -> str:
+    if value is None or value == "":
+        _missing("model")
+    if not isinstance(value, str):
+        _bad("model", "model is a string", "invalid_type")
+    return value
+
+
+def _effort(value: Any) -> Effort | None:
+    if value is None:
+        return None
+    if value not in _EFFORTS:
+        _bad("reasoning_effort", f"reasoning_effort can be {', '.join(_EFFORTS)}")
+    effort: Effort = value
+    return effort
+
+
+def _stop(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    stops = [value] if isinstance(value, str) else value
+    if not isinstance(stops, list) or not all(isinstance(item, str) for item in stops):
+        _bad("stop", "stop is a string or an array of strings", "invalid_type")
+    if len(stops) > _MAX_STOPS:
+        _bad("stop", f"stop has {len(stops)} sequences; it can have at most {_MAX_STOPS}")
+    return tuple(stops)
+
+
+def _messages(value: object) -> tuple[Message, ...]:
+    if value is None:
+        _missing("messages")
+    if not isinstance(value, list):
+        _bad("messages", "messages is an array", "invalid_type")
+    if not value:
+        _bad("messages", "messages is empty; it has at least one message", "empty_array")
+    return tuple(_message(f"messages[{index}]", item) for index, item in enumerate(value))
+
+
+def _message(path: str, value: object) -> Message:
+    if not isinstance(value, dict):
+        _bad(path, f"{path} is an object with role and content", "invalid_type")
+    role: Any = value.get("role")
+    if role not in _ROLES:
+        _bad(f"{path}.role", f"{path}.role is {str(role)[:40]!r}; it can be {', '.join(_ROLES)}")
+    if value.get("function_call") is not None:
+        where = f"{path}.function_call"
+        _bad(where, f"{where} is the old form; use tool_calls and tool messages", "unsupported_value")
+    calls = _tool_calls(f"{path}.tool_calls", value.get("tool_calls")) if role == "assistant" else ()
+    parts = _content(f"{path}.content", role, value.get("content"))
+    refusal = value.get("refusal")
+    if role == "assistant" and isinstance(refusal, str) and refusal:
+        parts = (*parts, Refusal(refusal))
+    if not parts and not calls and value.get("content") is None and not (role == "assistant" and value.get("audio")):
+        _bad(
+            f"{path}.content", f"{path}.content is missing; a {role} message has content", "missing_required_parameter"
+        )
+    call_id = value.get("tool_call_id")
+    if role == "tool" and (not isinstance(call_id, str) or not call_id):
+        _bad(
+            f"{path}.tool_call_id", f"{path}.tool_call_id names the call that it answers", "missing_required_parameter"
+        )
+    name = value.get("name")
+    if name is not None and not isinstance(name, str):
+        _bad(f"{path}.name", f"{path}.name is a string", "invalid_type")
+    return Message(role, parts, calls, call_id if role == "tool" else None, name)
+
+
+def _content(path: str, role: str, value: object) -> tuple[Part, ...]:
+    if value is None:
+        if role in ("assistant", "tool"):
+            return ()
+        _bad(path, f"{path} is missing; a {role} message has content", "missing_required_parameter")
+    if isinstance(value, str):
+        return (Text(value),)
+    if not isinstance(value, list):
+        _bad(path, f"{path} is a string or an array of parts", "invalid_type")
+    return tuple(_part(f"{path}[{index}]", role, item) for index, item in enumerate(value))
+
+
+def _part(path: str, role: str, value: object) -> Part:
+    if not isinstance(value, dict):
+        _bad(path, f"{path} is an object with type", "invalid_type")
+    kind = value.get("type")
+    if kind == "text":
+        return Text(_text(f"{path}.text", value.get("text")))
+    if kind == "refusal" and role == "assistant":
+        return Refusal(_text(f"{path}.refusal", value.get("refusal")))
+    if role == "user":
+        match kind:
+            case "image_url":
+                return _image(f"{path}.image_url", value.get("image_url"))
+            case "input_audio":
+                audio = _member(f"{path}.input_audio", value.get("input_audio"))
+                return Audio(
+                    _text(f"{path}.input_audio.data", audio.get("data")),
+                    _text(f"{path}.input_audio.format", audio.get("format")),
+                )
+            case "file":
+                return _file(f"{path}.file", value.get("file"))
+    allowed = {"user": "text, image_url, input_audio, file", "assistant": "text, refusal"}.get(role, "text")
+    _bad(f"{path}.type", f"{path}.type is {str(kind)[:40]!r}; in a {role} message it can be {allowed}")
+
+
+def _member(path: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        _bad(path, f"{path} is an object", "invalid_type")
+    return value
+
+
+def _text(path: str, value: object) -> str:
+    if not isinstance(value, str):
+        _bad(path, f"{path} is a string", "invalid_type")
+    return value
+
+
+def _image(path: str, value: object) -> Image:
+    image = _member(path, value)
+    url = _text(f"{path}.url", image.get("url"))
+    if not url.startswith(("https://", "http://", "data:image/")):
+        _bad(f"{path}.url", f"{path}.url is an https URL or a data:image/...;base64 URL")
+    detail = image.get("detail")
+    return Image(url, None if detail is None else _text(f"{path}.detail", detail))
+
+
+def _file(path: str, value: object) -> File:
+    file = _member(path, value)
+    data, file_id, name = (
+        None if file.get(key) is None else _text(f"{path}.{key}", file[key])
+        for key in ("file_data", "file_id", "filename")
+    )
+    if data is None and file_id is None:
+        _bad(path, f"{path} has file_data or file_id", "missing_required_parameter")
+    return File(data, file_id, name)
+
+
+def _tool_calls(path: str, value: object) -> tuple[ToolCall, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not value:
+        _bad(path, f"{path} is an array of at least one call")
+    return tuple(_tool_call(f"{path}[{index}]", item) for index, item in enumerate(value))
+
+
+def _tool_call(path: str, value: object) -> ToolCall:
+    call = _member(path, value)
+    if call.get("type", "function") != "function":
+        _bad(f"{path}.type", f"{path}.type is {str(call.get('type'))[:40]!r}; it can be function")
+    function = _member(f"{path}.function", call.get("function"))
+    return ToolCall(
+        _text(f"{path}.id", call.get("id")),
+        _text(f"{path}.function.name", function.get("name")),
+        _text(f"{path}.function.arguments", function.get("arguments")),
+    )
+
+
+def _check_tool_turns(messages: Sequence[Message]) -> None:
+    """Each turn with tool calls is followed by one tool message per call, as OpenAI enforces it."""
+    open_ids: set[str] = set()
+    for index, message in enumerate(messages):
+        if message.role == "tool":
+            if message.tool_call_id not in open_ids:
+                path = f"messages[{index}].tool_call_id"
+                _bad(path, f"{path} answers no open tool call of the assistant message before it")
+            open_ids.remove(message.tool_call_id)
+            continue
+        if open_ids:
+            _bad(f"messages[{index}]", f"before messages[{index}], tool call {min(open_ids)[:64]!r} has no answer")
+        open_ids = {call.id for call in message.tool_calls}
+    if open_ids:
+        _bad("messages", f"tool call {min(open_ids)[:64]!r} has no tool message that answers it")
+
+
+def _tools(value: object) -> tuple[Tool, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not value:
+        _bad("tools", "tools is an array of at least one tool; leave it out for none", "empty_array")
+    return tuple(_tool(f"tools[{index}]", item) for index, item in enumerate(value))
+
+
+def _tool(path: str, value: object) -> Tool:
+    tool = _member(path, value)
+    if tool.get("type") != "function":
+        _bad(f"{path}.type", f"{path}.type is {str(tool.get('type'))[:40]!r}; it can be function", "unsupported_value")
+    function = _member(f"{path}.function", tool.get("function"))
+    name = _text(f"{path}.function.name", function.get("name"))
+    _check_name(f"{path}.function.name", name)
+    description, parameters, strict = (function.get(key) for key in ("description", "parameters", "strict"))
+    return Tool(
+        name,
+        None if description is None else _text(f"{path}.function.description", description),
+        None if parameters is None else _member(f"{path}.function.parameters", parameters),
+        _flag(f"{path}.function.strict", strict),
+    )
+
+
+def _check_name(path: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        _bad(path, f"{path} is {name[:80]!r}; it has 1 to 64 letters, digits, _ or -")
+
+
+def _tool_choice(value: object, tools: tuple[Tool, ...]) -> tuple[tuple[Tool, ...], ToolChoice | None]:
+    """The tools that may be called, and how the model chooses among them."""
+    if value is None:
+        return tools, None
+    if not tools:
+        _bad("tool_choice", "tool_choice goes with tools only")
+    match value:
+        case "auto" | "none" | "required":
+            return tools, ToolChoice(value)
+        case {"type": "function"}:
+            return tools, ToolChoice("named", _named_tool("tool_choice", value, tools))
+        case {"type": "allowed_tools", "allowed_tools": allowed}:
+            return _allowed_tools(_member("tool_choice.allowed_tools", allowed), tools)
+    _bad("tool_choice", "tool_choice can be auto, none, required, or an object of type function or allowed_tools")
+
+
+def _named_tool(path: str, value: object, tools: tuple[Tool, ...]) -> str:
+    function = _member(f"{path}.function", _member(path, value).get("function"))
+    name = _text(f"{path}.function.name", function.get("name"))
+    if name not in [tool.name for tool in tools]:
+        _bad(path, f"{path} names {name[:64]!r}, which is not among tools")
+    return name
+
+
+def _allowed_tools(allowed: dict[str, Any], tools: tuple[Tool, ...]) -> tuple[tuple[Tool, ...], ToolChoice]:
+    """The vocabulary has the allowed tools alone; a provider of this dialect gets the caller's own fields anyway."""
+    path = "tool_choice.allowed_tools"
+    mode, listed = allowed.get("mode"), allowed.get("tools")
+    if not isinstance(listed, list) or not listed:
+        _bad(f"{path}.tools", f"{path}.tools is an array of at least one tool", "invalid_type")
+    names = {_named_tool(f"{path}.tools[{index}]", item, tools) for index, item in enumerate(listed)}
+    match mode:
+        case "auto" | "required":
+            return tuple(tool for tool in tools if tool.name in names), ToolChoice(mode)
+    _bad(f"{path}.mode", f"{path}.mode can be auto or required")
+
+
+def _response_format(value: object) -> ResponseFormat:
+    if value is None:
+        return ResponseFormat()
+    format_ = _member("response_format", value)
+    match format_.get("type"):
+        case "text":
+            return ResponseFormat()
+        case "json_object":
+            return ResponseFormat("json_object")
+        case "json_schema":
+            spec = _member("response_format.json_schema", format_.get("json_schema"))
+            return _schema_format("response_format.json_schema", spec)
+        case other:
+            where = "response_format.type"
+            _bad(where, f"{where} is {str(other)[:40]!r}; it can be text, json_object, json_schema")
+
+
+def _schema_format(path: str, spec: dict[str, Any]) -> ResponseFormat:
+    name = _text(f"{path}.name", spec.get("name"))
+    _check_name(f"{path}.name", name)
+    description = spec.get("description")
+    return ResponseFormat(
+        "json_schema",
+        name,
+        None if description is None else _text(f"{path}.description", description),
+        _member(f"{path}.schema", spec.get("schema")),
+        _flag(f"{path}.strict", spec.get("strict")),
+    )
+
+
+# --- what a caller gets --------------------------------------------------------------------------------
+
+
+def encode_response(response: ChatResponse, *, model: str, created: int) -> bytes:
+    """The answer as a chat.completion; `model` is the catalogue's name, `created` in Unix seconds."""
+    message: dict[str, Any] = {"role": "assistant", "content": response.text, "refusal": response.refusal}
+    if response.reasoning:
+        message["reasoning_content"] = response.reasoning
+    if response.tool_calls:
+        message["tool_calls"] = [_call_document(call) for call in response.tool_calls]
+    document: dict[str, Any] = {
+        "id": _chat_id(response.id),
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": response.finish_reason}],
+    }
+    if response.usage is not None:
+        document["usage"] = _usage_document(response.usage)
+    return msgspec.json.encode(document)
+
+
+def encode_error(error: RouterError) -> bytes:
+    """OpenAI's error envelope."""
+    return msgspec.json.encode(
+        {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+    )
+
+
+class StreamEncoder:
+    """Deltas to chat.completion.chunk events. `finish` gives what remains once the provider's stream is complete."""
+
+    def __init__(self, *, model: str, created: int, include_usage: bool) -> None:
+        self._head: dict[str, Any] = {"object": "chat.completion.chunk", "created": created, "model": model}
+        self._id = ""
+        self._include_usage = include_usage
+        self._usage: Usage | None = None
+        self._reason: FinishReason | None = None
+
+    def feed(self, delta: Delta) -> bytes:
+        """The event for this delta, empty when it has none of its own."""
+        match delta:
+            case Started():
+                self._id = _chat_id(delta.id)
+                return self._chunk({"role": "assistant", "content": ""})
+            case TextDelta():
+                return self._chunk({"content": delta.text})
+            case ReasoningDelta():
+                return self._chunk({"reasoning_content": delta.text})
+            case RefusalDelta():
+                return self._chunk({"refusal": delta.text})
+            case ToolCallStarted():
+                function = {"name": delta.name, "arguments": ""}
+                call = {"index": delta.index, "id": delta.id, "type": "function", "function": function}
+                return self._chunk({"tool_calls": [call]})
+            case ToolCallDelta():
+                return self._chunk({"tool_calls": [{"index": delta.index, "function": {"arguments": delta.arguments}}]})
+            case UsageReported():
+                self._usage = delta.usage
+            case Finished():
+                self._reason = delta.reason
+        return b""
+
+    def finish(self, extra: Mapping[str, Any] | None = None) -> bytes:
+        """The last chunks and [DONE]; `extra` fields ride on the last chunk."""
+        extra = extra or {}
+        with_usage = self._include_usage and self._usage is not None
+        last = self._chunk({}, self._reason, {} if with_usage else extra)
+        if with_usage and self._usage is not None:
+            last += data_event(
+                msgspec.json.encode(
+                    {"id": self._id, **self._head, "choices": [], "usage": _usage_document(self._usage), **extra}
+                )
+            )
+        return last + DONE
+
+    def _chunk(
+        self, delta: dict[str, Any], reason: FinishReason | None = None, extra: Mapping[str, Any] | None = None
+    ) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        document = {"id": self._id, **self._head, "choices": [choice], **(extra or {})}
+        if self._include_usage:
+            document["usage"] = None
+        return data_event(msgspec.json.encode(document))
+
+
+DONE = data_event(b"[DONE]")
+
+
+def _chat_id(id_: str) -> str:
+    return id_ if id_.startswith("chatcmpl-") else f"chatcmpl-{id_}"
+
+
+def _call_document(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _usage_document(usage: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+        },
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }

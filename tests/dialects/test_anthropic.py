@@ -1,0 +1,936 @@
+"""The client face of the Anthropic Messages API, against values written by hand from its documentation."""
+
+import itertools
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from router.catalog import Model, Provider
+from router.dialects.anthropic import FACE
+from router.errors import BadRequest, UpstreamError
+from router.sse import Event, EventParser
+from router.types import (
+    Audio,
+    ChatRequest,
+    ChatResponse,
+    Delta,
+    File,
+    Finished,
+    Image,
+    Message,
+    Refusal,
+    ResponseFormat,
+    Started,
+    Text,
+    TextDelta,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallStarted,
+    ToolChoice,
+    Usage,
+    UsageReported,
+    fold,
+)
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "anthropic"
+
+PROVIDER = Provider("anthropic", "anthropic", "https://anthropic.test", api_key="sk-ant-test")
+OPUS = Model(
+    "claude-opus-4.7",
+    PROVIDER,
+    "claude-opus-4-7",
+    max_output_tokens=128_000,
+    sampling=False,
+    efforts=("low", "medium", "high", "xhigh", "max"),
+    thinking="adaptive",
+)
+HAIKU = Model("claude-haiku-4.5", PROVIDER, "claude-haiku-4-5", max_output_tokens=64_000, thinking="budget")
+
+ADA_SHA256 = "cfe00dde46ef942601ffafb9e2825e802858b460e586b8305b344c1eb826357d"  # printf ada@example.org | sha256sum
+HELLO = Message("user", (Text("Hello"),))
+JSON_ONLY = "Answer with one JSON object and nothing else: no words around it, no code fence."
+HELLO_TURN = {"role": "user", "content": [{"type": "text", "text": "Hello"}]}
+ADVICE = {
+    "presence_penalty": 1,
+    "frequency_penalty": 1,
+    "store": True,
+    "metadata": {"a": "b"},
+    "verbosity": "low",
+    "prompt_cache_key": "k",
+    "logprobs": False,
+    "logit_bias": {},
+}
+WEATHER = Tool("get_weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}})
+WEATHER_TOOL = {
+    "name": "get_weather",
+    "description": "The weather",
+    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+STRICT_FORMAT = ResponseFormat(
+    "json_schema",
+    "answer",
+    schema={
+        "type": "object",
+        "properties": {"n": {"type": "integer", "minimum": 1}},
+        "required": ["n"],
+        "additionalProperties": False,
+    },
+    strict=True,
+)
+
+
+def request(*messages: Message, **fields: Any) -> ChatRequest:
+    return ChatRequest("auto", messages or (HELLO,), **fields)
+
+
+def body(asked: ChatRequest, model: Model = OPUS) -> dict[str, Any]:
+    decoded = json.loads(FACE.encode_request(asked, model).body)
+    assert isinstance(decoded, dict)
+    return decoded
+
+
+def turns(*messages: Message) -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = body(request(*messages))["messages"]
+    return sent
+
+
+def user(text: str) -> Message:
+    return Message("user", (Text(text),))
+
+
+def assistant(text: str = "", *calls: ToolCall) -> Message:
+    return Message("assistant", (Text(text),) if text else (), calls)
+
+
+def result(call_id: str, text: str) -> Message:
+    return Message("tool", (Text(text),), tool_call_id=call_id)
+
+
+def refused(asked: ChatRequest, model: Model = OPUS) -> list[str]:
+    return list(FACE.obstacles(asked, model))
+
+
+# --- the request ---------------------------------------------------------------------------------------
+
+
+def test_a_request_goes_to_messages_with_the_key_and_the_version() -> None:
+    wire = FACE.encode_request(request(), OPUS)
+
+    assert wire.path == "/v1/messages"
+    assert dict(wire.headers) == {
+        "content-type": "application/json",
+        "anthropic-version": "2023-06-01",
+        "x-api-key": "sk-ant-test",
+    }
+
+
+def test_a_provider_without_a_key_gets_no_key_header() -> None:
+    wire = FACE.encode_request(request(), replace(OPUS, provider=replace(PROVIDER, api_key=None)))
+
+    assert "x-api-key" not in dict(wire.headers)
+
+
+def test_the_smallest_request_has_the_required_fields_alone() -> None:
+    assert body(request()) == {
+        "model": "claude-opus-4-7",
+        "max_tokens": 32000,
+        "messages": [HELLO_TURN],
+        "stream": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"stream": True}, {"max_tokens": 64000, "stream": True}),
+        ({"max_tokens": 100}, {"max_tokens": 100}),
+        ({"max_tokens": 1_000_000}, {"max_tokens": 64000}),
+        ({"stop": ("END", "\n#")}, {"stop_sequences": ["END", "\n#"]}),
+        ({"temperature": 0.0}, {"temperature": 0.0}),
+        ({"temperature": 1.7, "top_p": 0.5}, {"temperature": 1.0}),
+        ({"top_p": 0.5, "others": {"top_k": 40}}, {"top_p": 0.5, "top_k": 40}),
+        ({"user": "ada@example.org"}, {"metadata": {"user_id": ADA_SHA256}}),
+        ({"others": {"service_tier": "default"}}, {"service_tier": "standard_only"}),
+        ({"others": {"cache_control": {"type": "ephemeral"}}}, {"cache_control": {"type": "ephemeral"}}),
+        ({"response_format": ResponseFormat("json_object")}, {"system": JSON_ONLY}),
+        ({"seed": 7, "others": ADVICE}, {}),
+        ({"effort": "none"}, {}),
+        (
+            {"effort": "high", "max_tokens": 100_000},
+            {"max_tokens": 64000, "thinking": {"type": "enabled", "budget_tokens": 16384}},
+        ),
+        (
+            {"effort": "high", "max_tokens": 4096, "temperature": 0.2},
+            {"max_tokens": 4096, "thinking": {"type": "enabled", "budget_tokens": 2048}},
+        ),
+        ({"effort": "low", "max_tokens": 2047}, {"max_tokens": 2047}),
+        ({"tools": (WEATHER,)}, {"tools": [WEATHER_TOOL]}),
+        ({"tools": (Tool("now"),)}, {"tools": [{"name": "now", "input_schema": {"type": "object", "properties": {}}}]}),
+        (
+            {"tools": (WEATHER,), "tool_choice": ToolChoice("auto")},
+            {"tools": [WEATHER_TOOL], "tool_choice": {"type": "auto"}},
+        ),
+        (
+            {"tools": (WEATHER,), "tool_choice": ToolChoice("none"), "parallel_tool_calls": False},
+            {"tools": [WEATHER_TOOL], "tool_choice": {"type": "none"}},
+        ),
+        (
+            {"tools": (WEATHER,), "tool_choice": ToolChoice("required")},
+            {"tools": [WEATHER_TOOL], "tool_choice": {"type": "any"}},
+        ),
+        (
+            {"tools": (WEATHER,), "tool_choice": ToolChoice("named", "get_weather"), "parallel_tool_calls": False},
+            {
+                "tools": [WEATHER_TOOL],
+                "tool_choice": {"type": "tool", "name": "get_weather", "disable_parallel_tool_use": True},
+            },
+        ),
+        (
+            {"tools": (WEATHER,), "parallel_tool_calls": False},
+            {"tools": [WEATHER_TOOL], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+        ),
+        ({"tools": (WEATHER,), "parallel_tool_calls": True}, {"tools": [WEATHER_TOOL]}),
+        (
+            {"response_format": STRICT_FORMAT},
+            {
+                "output_config": {
+                    "format": {
+                        "type": "json_schema",
+                        "schema": {
+                            "type": "object",
+                            "properties": {"n": {"type": "integer", "description": "{minimum: 1}"}},
+                            "required": ["n"],
+                            "additionalProperties": False,
+                        },
+                    }
+                }
+            },
+        ),
+    ],
+)
+def test_a_field_is_said_in_the_words_of_this_api(fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    asked = request(**fields)
+    smallest = {"model": "claude-haiku-4-5", "max_tokens": 32000, "messages": [HELLO_TURN], "stream": False}
+
+    assert body(asked, HAIKU) == smallest | expected
+    assert refused(asked, HAIKU) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [("minimal", "low"), ("low", "low"), ("medium", "medium"), ("high", "high"), ("xhigh", "xhigh"), ("max", "max")],
+)
+def test_an_effort_switches_adaptive_thinking_on(asked: Any, said: str) -> None:
+    sent = body(request(effort=asked))
+
+    assert sent["thinking"] == {"type": "adaptive", "display": "summarized"}
+    assert sent["output_config"] == {"effort": said}
+
+
+def test_a_variant_of_a_model_brings_its_own_effort() -> None:
+    variant = replace(OPUS, effort="xhigh")
+
+    assert body(request(), variant)["output_config"] == {"effort": "xhigh"}
+    assert body(request(effort="low"), variant)["output_config"] == {"effort": "low"}
+    assert "thinking" not in body(request(effort="none"), variant)
+
+
+# --- the conversation ----------------------------------------------------------------------------------
+
+
+def test_leading_system_messages_become_the_system_text_in_order() -> None:
+    sent = body(request(Message("system", (Text("Be brief."),)), Message("developer", (Text("Be kind."),)), HELLO))
+
+    assert sent["system"] == "Be brief.\n\nBe kind."
+    assert sent["messages"] == [HELLO_TURN]
+
+
+def test_a_system_message_in_the_middle_is_folded_into_the_user_turn_after_it() -> None:
+    sent = turns(HELLO, assistant("Hi"), Message("system", (Text("Answer in French."),)), user("How are you?"))
+
+    assert sent == [
+        HELLO_TURN,
+        {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "<system>\nAnswer in French.\n</system>"},
+                {"type": "text", "text": "How are you?"},
+            ],
+        },
+    ]
+
+
+def test_images_and_documents_keep_their_place_among_the_text() -> None:
+    message = Message(
+        "user",
+        (
+            Text("Compare"),
+            Image("data:image/jpg;base64,/9j/4AAQ"),
+            Image("https://example.org/cat.png", "low"),
+            File("data:application/pdf;base64,JVBERi0x", filename="a.pdf"),
+        ),
+    )
+
+    assert turns(message)[0]["content"] == [
+        {"type": "text", "text": "Compare"},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": "/9j/4AAQ"}},
+        {"type": "image", "source": {"type": "url", "url": "https://example.org/cat.png"}},
+        {
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0x"},
+            "title": "a.pdf",
+        },
+    ]
+
+
+def test_a_refusal_in_the_history_stays_what_the_assistant_said() -> None:
+    sent = turns(HELLO, Message("assistant", (Refusal("I can't."),)), user("Why?"))
+
+    assert sent[1] == {"role": "assistant", "content": [{"type": "text", "text": "I can't."}]}
+
+
+def test_neighbours_of_one_role_make_one_turn() -> None:
+    sent = turns(user("a"), user("b"), assistant("c"), assistant("d"), user("e"))
+
+    assert [(turn["role"], [block["text"] for block in turn["content"]]) for turn in sent] == [
+        ("user", ["a", "b"]),
+        ("assistant", ["c", "d"]),
+        ("user", ["e"]),
+    ]
+
+
+def test_arguments_keep_their_numbers_to_the_digit() -> None:
+    call = ToolCall("c1", "pay", '{"amount": 0.10, "id": 12345678901234567890123}')
+    wire = FACE.encode_request(request(HELLO, assistant("", call), result("c1", "ok")), OPUS)
+
+    assert b'"input":{"amount":0.10,"id":12345678901234567890123}' in wire.body
+
+
+def test_tool_ids_are_rewritten_alike_in_call_and_result() -> None:
+    sent = turns(
+        HELLO,
+        assistant("", ToolCall("a.b:1", "f", "{}"), ToolCall("a:b.1", "f", "")),
+        result("a:b.1", "second"),
+        result("a.b:1", "first"),
+        assistant("", ToolCall("a.b:1", "f", "{}")),
+        result("a.b:1", " "),
+    )
+
+    assert [block["id"] for block in sent[1]["content"]] == ["a_b_1", "a_b_1_"]
+    assert sent[2]["content"] == [
+        {"type": "tool_result", "tool_use_id": "a_b_1_", "content": [{"type": "text", "text": "second"}]},
+        {"type": "tool_result", "tool_use_id": "a_b_1", "content": [{"type": "text", "text": "first"}]},
+    ]
+    assert sent[3]["content"][0]["id"] == "a_b_1__"
+    assert sent[4]["content"] == [{"type": "tool_result", "tool_use_id": "a_b_1__"}]
+
+
+CALL = ToolCall("call_1", "get_weather", '{"city":"Rome"}')
+ARGUMENTS = "messages[1].tool_calls[0].function.arguments"
+
+
+@pytest.mark.parametrize(
+    ("messages", "param"),
+    [
+        ((HELLO, assistant("", replace(CALL, arguments="{")), result("call_1", "")), ARGUMENTS),
+        ((HELLO, assistant("", replace(CALL, arguments="[]")), result("call_1", "")), ARGUMENTS),
+        ((HELLO, assistant("", replace(CALL, arguments='{"a":' + "[" * 9999)), result("call_1", "")), ARGUMENTS),
+        ((HELLO, assistant("", CALL, CALL), result("call_1", "")), "messages[1].tool_calls[1].id"),
+        ((HELLO, assistant("", CALL), user("And?")), "messages[1].tool_calls"),
+        ((HELLO, assistant("", CALL)), "messages[1].tool_calls"),
+        ((HELLO, assistant("", CALL), user("Wait"), result("call_1", "sunny")), "messages[1].tool_calls"),
+        ((HELLO, assistant("", CALL), result("call_1", "a"), result("call_1", "b")), "messages[3].tool_call_id"),
+        ((HELLO, assistant("", CALL), result("call_2", "sunny")), "messages[2].tool_call_id"),
+        ((HELLO, result("call_1", "sunny")), "messages[1].tool_call_id"),
+        ((user(" \n"),), "messages[0].content"),
+        ((user("a"), assistant("b"), user("")), "messages[2].content"),
+        ((Message("system", (Text("Be brief."),)),), "messages"),
+        ((Message("user", (Image("data:image/png,xyz"),)),), "messages[0].content[0].image_url.url"),
+    ],
+)
+def test_content_that_this_api_would_refuse_is_refused_by_name(messages: tuple[Message, ...], param: str) -> None:
+    with pytest.raises(BadRequest) as error:
+        FACE.encode_request(request(*messages), OPUS)
+
+    assert error.value.param == param
+
+
+USER_FIRST = "messages: the first turn after the system messages must be the user's for this model"
+HERE = "messages[0].content[0]"
+
+# --- obstacles -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"n": 2}, "n: this model gives one choice"),
+        ({"stop": ("\n",)}, "stop: this model takes no stop sequence of white space alone"),
+        ({"effort": "high"}, "reasoning_effort: this model knows low, medium"),
+        ({"others": {"logprobs": True}}, "logprobs: this model's API has no such field"),
+        ({"others": {"top_logprobs": 3}}, "top_logprobs: this model's API has no such field"),
+        ({"others": {"logit_bias": {"50256": -100}}}, "logit_bias: this model's API has no such field"),
+        ({"others": {"functions": [{"name": "f"}]}}, "functions: this model's API has no such field"),
+        ({"others": {"function_call": "auto"}}, "function_call: this model's API has no such field"),
+        ({"others": {"web_search_options": {}}}, "web_search_options: this model's API has no such field"),
+        ({"others": {"flux_capacitor": False}}, "flux_capacitor: this model's API has no such field"),
+        ({"others": {"modalities": ["text", "audio"]}}, "modalities: this model answers in text alone"),
+        ({"others": {"modalities": 7}}, "modalities: this model answers in text alone"),
+        (
+            {"others": {"service_tier": "flex"}},
+            "service_tier: this model has no tier 'flex'; it can be auto or default",
+        ),
+        (
+            {"others": {"service_tier": ["x"]}},
+            "service_tier: this model has no tier \"['x']\"; it can be auto or default",
+        ),
+        ({"messages": (assistant("Hi"), HELLO)}, USER_FIRST),
+        ({"messages": (Message("system", (Text("Hi"),)),)}, USER_FIRST),
+        (
+            {"messages": (HELLO, assistant("{"))},
+            "messages: this model doesn't continue a last message of the assistant",
+        ),
+        (
+            {"messages": (Message("user", (Text("a"), Audio("UklG", "wav"))),)},
+            "messages[0].content[1].input_audio: this model takes no audio",
+        ),
+        (
+            {"messages": (Message("user", (File(file_id="file-1"),)),)},
+            HERE + ".file.file_id: this model knows no files of another provider",
+        ),
+        (
+            {"messages": (Message("user", (File("data:text/csv;base64,YQ=="),)),)},
+            HERE + ".file.file_data: it is text/csv; this model takes application/pdf",
+        ),
+        (
+            {"messages": (Message("user", (Image("data:image/heic;base64,AAAA"),)),)},
+            HERE + ".image_url.url: it is image/heic; this model takes image/gif, image/jpeg, image/png, image/webp",
+        ),
+    ],
+)
+def test_what_this_api_has_no_word_for_rules_the_model_out(fields: dict[str, Any], expected: str) -> None:
+    asked = replace(request(), **fields)
+
+    assert refused(asked, replace(OPUS, efforts=("low", "medium"))) == [expected]
+
+
+def test_limits_of_a_model_rule_it_out() -> None:
+    asked = request(stop=("x",), tools=(WEATHER,), tool_choice=ToolChoice("required"), effort="low")
+    limited = replace(OPUS, stop=False, forced_tool_choice=False, thinking="none")
+
+    assert refused(asked, OPUS) == []
+    assert refused(asked, limited) == [
+        "stop: this model takes no stop sequences",
+        "tool_choice: this model can't be forced to call a tool",
+        "reasoning_effort: this model knows no effort",
+    ]
+
+
+# --- schemas -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (
+            {"type": "string", "description": "A code", "minLength": 2, "pattern": "^[A-Z]+$", "format": "uuid"},
+            {"type": "string", "description": 'A code\n\n{minLength: 2, pattern: "^[A-Z]+$"}', "format": "uuid"},
+        ),
+        ({"type": "string", "format": "color"}, {"type": "string", "description": '{format: "color"}'}),
+        ({"type": ["string", "null"]}, {"type": ["string", "null"]}),
+        ({"enum": ["a", "b"], "type": "string"}, {"enum": ["a", "b"]}),
+        ({"const": 1, "$comment": "one"}, {"const": 1}),
+        ({"oneOf": [{"type": "string"}, {"type": "null"}]}, {"anyOf": [{"type": "string"}, {"type": "null"}]}),
+        (
+            {"type": "array", "items": {"type": "number", "maximum": 9}, "minItems": 1, "maxItems": 3},
+            {
+                "type": "array",
+                "items": {"type": "number", "description": "{maximum: 9}"},
+                "minItems": 1,
+                "description": "{maxItems: 3}",
+            },
+        ),
+        ({"allOf": [{"$ref": "#/definitions/a"}]}, {"anyOf": [{"$ref": "#/$defs/a"}]}),
+    ],
+)
+def test_a_schema_is_kept_where_the_api_enforces_it_and_put_in_words_where_not(
+    schema: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    whole = {"$schema": "http://json-schema.org/draft-07/schema#", "properties": {"x": schema, "$ref": schema}}
+    asked = request(
+        response_format=ResponseFormat("json_schema", "x", "What", {**whole, "definitions": {"a": {"type": "null"}}})
+    )
+
+    assert body(asked)["output_config"]["format"]["schema"] == {
+        "$defs": {"a": {"type": "null"}},
+        "type": "object",
+        "description": "What",
+        "properties": {"x": expected, "$ref": expected},
+        "additionalProperties": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        (
+            {"$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"},
+            "a recursive schema",
+        ),
+        ({"type": "array", "items": {"$ref": "#"}}, "a schema with $ref '#', which is not among its $defs"),
+        ({"type": "object"}, "an object whose property names are free"),
+        ({"type": "object", "additionalProperties": {"type": "string"}}, "an object whose property names are free"),
+        ({"type": "array", "items": {}}, "a schema with a part of no type"),
+        ({"type": "array", "items": True}, "a schema with a part of no type"),
+        ({"allOf": [{"type": "string"}, {"maxLength": 3}]}, "a schema with allOf of several"),
+        ({"type": "object", "properties": []}, "an object whose property names are free"),
+        ({"type": "object", "properties": [1]}, "a schema whose properties is no object"),
+    ],
+)
+def test_a_schema_that_the_api_cannot_enforce_rules_the_model_out(schema: dict[str, Any], why: str) -> None:
+    asked = request(response_format=ResponseFormat("json_schema", "x", None, schema, True))
+
+    assert refused(asked) == [f"response_format.json_schema.schema: this model can't enforce {why}"]
+
+
+def test_a_schema_nested_beyond_reason_rules_the_model_out() -> None:
+    schema: dict[str, Any] = {"type": "null"}
+    for _ in range(5000):
+        schema = {"type": "array", "items": schema}
+
+    assert refused(request(response_format=ResponseFormat("json_schema", "x", None, schema))) == [
+        "response_format.json_schema.schema: this model can't enforce a recursive schema"
+    ]
+
+
+def test_a_plain_tool_keeps_its_whole_schema_and_a_strict_one_is_converted() -> None:
+    tree = {"type": "object", "properties": {"child": {"$ref": "#"}, "depth": {"type": "integer", "minimum": 0}}}
+    depth = {"type": "object", "properties": {"depth": {"type": "integer", "minimum": 0}}}
+
+    assert body(request(tools=(Tool("f", None, tree),)))["tools"][0]["input_schema"] == tree
+    assert body(request(tools=(Tool("f", None, depth, True), Tool("g", strict=True))))["tools"] == [
+        {
+            "name": "f",
+            "strict": True,
+            "input_schema": {
+                "type": "object",
+                "properties": {"depth": {"type": "integer", "description": "{minimum: 0}"}},
+                "additionalProperties": False,
+            },
+        },
+        {
+            "name": "g",
+            "strict": True,
+            "input_schema": {"type": "object", "properties": {}, "additionalProperties": False},
+        },
+    ]
+    assert refused(request(tools=(Tool("f", None, tree, True),))) == [
+        "tools[0].function.parameters: this model can't enforce a schema with $ref '#', which is not among its $defs"
+    ]
+
+
+# --- answers and streams -------------------------------------------------------------------------------
+
+
+class Transcript(msgspec.Struct):
+    source: str
+    about: str
+    body: msgspec.Raw
+
+
+EXPECTED = {
+    "text": ChatResponse(
+        "msg_01Text",
+        "claude-opus-4-7",
+        "Grüße\u2028aus dem\u0085Süden\u2029🎈!",
+        "stop",
+        usage=Usage(input_tokens=2125, output_tokens=15, cached_tokens=2000, cache_write_tokens=100),
+    ),
+    "tools": ChatResponse(
+        "msg_01Tools",
+        "claude-opus-4-7",
+        "Let me look.",
+        "tool_calls",
+        (
+            ToolCall("toolu_01A", "get_weather", '{"location":"San Francisco, CA"}'),
+            ToolCall("toolu_01B", "get_weather", '{"location":"Köln"}'),
+            ToolCall("toolu_01C", "get_time", "{}"),
+        ),
+        reasoning="Two cities, then the time.",
+        usage=Usage(input_tokens=472, output_tokens=89, reasoning_tokens=31),
+    ),
+    "refusal": ChatResponse(
+        "msg_01Refusal",
+        "claude-opus-4-7",
+        None,
+        "content_filter",
+        refusal="This request could enable cyber harm.",
+        usage=Usage(input_tokens=12, output_tokens=1),
+    ),
+    "server_tools": ChatResponse(
+        "msg_01Server", "claude-opus-4-7", "Found it.", "stop", usage=Usage(input_tokens=1660, output_tokens=40)
+    ),
+    "max_tokens": ChatResponse(
+        "msg_01Max",
+        "claude-opus-4-7",
+        None,
+        "length",
+        reasoning="First of",
+        usage=Usage(input_tokens=9, output_tokens=16),
+    ),
+}
+
+
+def no_id() -> str:
+    raise AssertionError("every call of these transcripts has an id")
+
+
+def stream(name: str) -> bytes:
+    return (GOLDEN / f"{name}.sse").read_bytes()
+
+
+def decode(blocks: Iterable[bytes]) -> tuple[list[Delta], bool]:
+    parser, decoder = EventParser(), FACE.stream_decoder(no_id)
+    deltas = [delta for block in blocks for event in parser.feed(block) for delta in decoder.feed(event)]
+    return deltas, decoder.complete
+
+
+def compact(response: ChatResponse) -> ChatResponse:
+    """The provider puts other white space into the arguments of a stream than into those of a whole answer."""
+    calls = (
+        replace(call, arguments=msgspec.json.encode(json.loads(call.arguments)).decode())
+        for call in response.tool_calls
+    )
+    return replace(response, tool_calls=tuple(calls))
+
+
+def events(*pairs: tuple[str, dict[str, Any]]) -> list[Delta]:
+    decoder = FACE.stream_decoder(lambda: "call_made")
+    return [delta for name, data in pairs for delta in decoder.feed(Event(msgspec.json.encode(data), name))]
+
+
+START = (
+    "message_start",
+    {"message": {"id": "msg_1", "type": "message", "model": "m", "content": [], "usage": {"input_tokens": 5}}},
+)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_whole_answer_is_read(name: str) -> None:
+    whole = msgspec.json.decode((GOLDEN / f"{name}.json").read_bytes(), type=Transcript)
+
+    assert compact(FACE.decode_response(bytes(whole.body), no_id)) == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_stream_folds_to_the_whole_answer_wherever_it_is_cut(name: str) -> None:
+    data = stream(name)
+    cuts = [(data[:at], data[at:]) for at in range(len(data) + 1)]
+
+    for blocks in itertools.chain(cuts, [tuple(bytes([byte]) for byte in data)]):
+        deltas, complete = decode(blocks)
+        assert complete
+        assert compact(fold(deltas)) == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_stream_finishes_once_and_last(name: str) -> None:
+    deltas, _ = decode([stream(name), b'event: message_stop\ndata: {"type":"message_stop"}\n\n'])
+
+    assert [index for index, delta in enumerate(deltas) if isinstance(delta, Finished)] == [len(deltas) - 1]
+
+
+def test_a_stream_without_event_names_is_read_by_its_types() -> None:
+    data = b"\n".join(line for line in stream("tools").split(b"\n") if not line.startswith(b"event:"))
+
+    deltas, complete = decode([data])
+
+    assert complete
+    assert compact(fold(deltas)) == EXPECTED["tools"]
+
+
+def test_a_call_without_an_id_gets_a_made_one() -> None:
+    whole = (
+        b'{"id":"m","type":"message","model":"m","content":[{"type":"tool_use","name":"f"}],"stop_reason":"tool_use"}'
+    )
+
+    assert FACE.decode_response(whole, lambda: "call_made").tool_calls == (ToolCall("call_made", "f", "{}"),)
+    assert events(START, ("content_block_start", {"content_block": {"type": "tool_use", "name": "f"}}))[-1] == (
+        ToolCallStarted(0, "call_made", "f")
+    )
+
+
+def test_input_that_comes_whole_with_the_start_of_its_block_is_kept() -> None:
+    block = {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}
+
+    assert events(
+        START, ("content_block_start", {"index": 0, "content_block": block}), ("content_block_stop", {"index": 0})
+    )[-1] == (ToolCallDelta(0, '{"a":1}'))
+
+
+@pytest.mark.parametrize(
+    ("stop_reason", "expected"),
+    [
+        ("stop_sequence", "stop"),
+        ("model_context_window_exceeded", "length"),
+        ("a_reason_of_the_future", "stop"),
+    ],
+)
+def test_a_stop_reason_has_its_finish_reason(stop_reason: str, expected: str) -> None:
+    whole = {"id": "m", "type": "message", "model": "m", "content": [], "stop_reason": stop_reason}
+
+    assert FACE.decode_response(json.dumps(whole).encode(), no_id).finish_reason == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"<html>Bad gateway</html>",
+        b"[]",
+        b'{"type":"error","error":{"type":"api_error","message":"x"}}',
+        b'{"id":"m","type":"message","model":"m","content":[],"stop_reason":null}',
+        b'{"id":"m","type":"message","model":"m","content":[{"type":"text","text":5}],"stop_reason":"end_turn"}',
+        b'{"id":"' + b"\xff" + b'","type":"message","model":"m","content":[],"stop_reason":"end_turn"}',
+    ],
+)
+def test_an_answer_that_is_not_a_message_is_a_protocol_error(answer: bytes) -> None:
+    with pytest.raises(UpstreamError) as error:
+        FACE.decode_response(answer, no_id)
+
+    assert error.value.kind == "protocol"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Event(b"{", "message_start"),
+        Event(b"{}", "message_start"),
+        Event(b"[DONE]"),
+        Event(b"{}", "content_block_start"),
+        Event(b'{"delta":{"type":"text_delta","text":7}}', "content_block_delta"),
+        Event(b'{"type":"message_stop"}', "message_stop"),
+    ],
+)
+def test_an_event_that_is_not_this_api_s_is_a_protocol_error(event: Event) -> None:
+    with pytest.raises(UpstreamError) as error:
+        FACE.stream_decoder(no_id).feed(event)
+
+    assert error.value.kind == "protocol"
+
+
+# --- errors --------------------------------------------------------------------------------------------
+
+
+def error_body(type_: str, message: str) -> bytes:
+    return json.dumps({"type": "error", "error": {"type": type_, "message": message}, "request_id": "req_1"}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "type_", "message", "kind", "answered"),
+    [
+        (400, "invalid_request_error", "tools.0: bad", "refused", 400),
+        (400, "invalid_request_error", "prompt is too long: 1000001 tokens > 1000000 maximum", "context_length", 400),
+        (
+            400,
+            "invalid_request_error",
+            "input length and `max_tokens` exceed context limit: 9 + 9 > 10",
+            "context_length",
+            400,
+        ),
+        (400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API", "quota", 429),
+        (401, "authentication_error", "invalid x-api-key", "credentials", 502),
+        (402, "billing_error", "Pay", "quota", 429),
+        (403, "permission_error", "No", "credentials", 502),
+        (404, "not_found_error", "model: claude-9", "not_found", 502),
+        (409, "conflict_error", "Again", "server", 502),
+        (413, "request_too_large", "Too large", "too_large", 413),
+        (429, "rate_limit_error", "Slow down", "rate_limited", 429),
+        (500, "api_error", "Internal server error", "server", 502),
+        (503, "api_error", "Unavailable", "overloaded", 503),
+        (504, "timeout_error", "Timeout", "server", 502),
+        (529, "overloaded_error", "Overloaded", "overloaded", 503),
+        (302, "", "", "protocol", 502),
+    ],
+)
+def test_an_error_has_its_kind(status: int, type_: str, message: str, kind: str, answered: int) -> None:
+    error = FACE.decode_error(status, {}, error_body(type_, message))
+
+    assert (error.kind, error.status, error.upstream_status) == (kind, answered, status)
+
+
+def test_an_error_without_a_readable_body_is_known_by_its_status() -> None:
+    error = FACE.decode_error(529, {}, b"<html>overloaded</html>")
+
+    assert (error.kind, error.message) == ("overloaded", "the provider answered with status 529")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("30", 30.0), ("1.5", 1.5), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None), ("nan", None), ("", None)],
+)
+def test_retry_after_is_kept_when_it_is_a_number(header: str, seconds: float | None) -> None:
+    error = FACE.decode_error(429, {"retry-after": header}, error_body("rate_limit_error", "Slow down"))
+
+    assert error.retry_after_s == seconds
+
+
+def test_no_key_is_ever_in_the_message_of_an_error() -> None:
+    refused_request = FACE.decode_error(
+        400, {}, error_body("invalid_request_error", "bad header sk-ant-api03-abc_DEF-9")
+    )
+    refused_key = FACE.decode_error(401, {}, error_body("authentication_error", "invalid key abcdef123456"))
+
+    assert refused_request.message == "bad header [key]"
+    assert refused_key.message == "the provider refused the router's credentials"
+
+
+# --- the bugs of gateways in use (providers.md, section 5) ---------------------------------------------
+
+
+def test_bug_1_tool_calls_are_counted_from_0_whatever_blocks_come_before() -> None:
+    deltas, _ = decode([stream("tools")])
+
+    assert [delta for delta in deltas if isinstance(delta, ToolCallStarted)] == [
+        ToolCallStarted(0, "toolu_01A", "get_weather"),
+        ToolCallStarted(1, "toolu_01B", "get_weather"),
+        ToolCallStarted(2, "toolu_01C", "get_time"),
+    ]
+
+
+def test_bug_2_a_call_whose_arguments_come_in_one_piece_keeps_its_id_and_name() -> None:
+    deltas, _ = decode([stream("tools")])
+
+    assert fold(deltas).tool_calls[1] == ToolCall("toolu_01B", "get_weather", '{"location": "Köln"}')
+
+
+def test_bug_3_a_call_without_arguments_streams_an_empty_object() -> None:
+    deltas, _ = decode([stream("tools")])
+
+    assert [delta.arguments for delta in deltas if isinstance(delta, ToolCallDelta) and delta.index == 2] == ["{}"]
+
+
+def test_bug_6_cached_tokens_are_counted_once_though_the_stream_reports_them_twice() -> None:
+    deltas, _ = decode([stream("text")])
+
+    assert [delta.usage for delta in deltas if isinstance(delta, UsageReported)] == [
+        Usage(input_tokens=2125, output_tokens=15, cached_tokens=2000, cache_write_tokens=100),
+    ]
+
+
+def test_bug_9_an_error_in_the_middle_of_a_stream_is_raised_after_what_came_before() -> None:
+    parser, decoder = EventParser(), FACE.stream_decoder(no_id)
+    *before, last = parser.feed(stream("overloaded"))
+
+    deltas = [delta for event in before for delta in decoder.feed(event)]
+    with pytest.raises(UpstreamError) as error:
+        decoder.feed(last)
+
+    assert deltas == [
+        Started("msg_01Over", "claude-opus-4-7"),
+        TextDelta("Once upon"),
+    ]
+    assert (error.value.kind, error.value.message, decoder.complete) == ("overloaded", "Overloaded", False)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_bug_10_a_stream_cut_before_its_end_is_never_complete(name: str) -> None:
+    data = stream(name)
+
+    for at in range(len(data) - 1):
+        deltas, complete = decode([data[:at]])
+        assert not complete
+        assert not any(isinstance(delta, Finished) for delta in deltas)
+
+
+def test_bug_11_line_separators_of_unicode_do_not_cut_the_answer_short() -> None:
+    deltas, _ = decode([stream("text")])
+
+    assert fold(deltas).text == "Grüße\u2028aus dem\u0085Süden\u2029🎈!"
+
+
+def test_bug_15_a_budget_is_left_out_where_the_thinking_of_a_tool_turn_is_missing() -> None:
+    in_the_loop = request(HELLO, assistant("", CALL), result("call_1", "sunny"), effort="high")
+    after_it = request(HELLO, assistant("", CALL), result("call_1", "sunny"), assistant("Sunny"), HELLO, effort="high")
+
+    assert "thinking" not in body(in_the_loop, HAIKU)
+    assert body(after_it, HAIKU)["thinking"]["type"] == "enabled"
+
+
+def test_bug_16_blank_text_is_dropped_and_nothing_is_invented_for_it() -> None:
+    message = Message("user", (Text(""), Text(" \n"), Text("Hello"), Text("\u3000")))
+    sent = body(request(Message("system", (Text(" "),)), message, assistant(" "), user("Again")))
+
+    assert "system" not in sent
+    assert sent["messages"] == [
+        {"role": "user", "content": [{"type": "text", "text": "Hello"}, {"type": "text", "text": "Again"}]}
+    ]
+
+
+def test_bug_17_parallel_results_stand_in_one_turn_before_the_text_that_follows() -> None:
+    second = ToolCall("call_2", "get_weather", '{"city":"Oslo"}')
+    sent = turns(
+        HELLO,
+        assistant("Looking.", CALL, second),
+        result("call_2", "snow"),
+        result("call_1", "sun"),
+        Message("system", (Text("Be brief."),)),
+        user("So?"),
+    )
+
+    assert sent[1:] == [
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "text", "text": "Looking."},
+                {"type": "tool_use", "id": "call_1", "name": "get_weather", "input": {"city": "Rome"}},
+                {"type": "tool_use", "id": "call_2", "name": "get_weather", "input": {"city": "Oslo"}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "call_2", "content": [{"type": "text", "text": "snow"}]},
+                {"type": "tool_result", "tool_use_id": "call_1", "content": [{"type": "text", "text": "sun"}]},
+                {"type": "text", "text": "<system>\nBe brief.\n</system>"},
+                {"type": "text", "text": "So?"},
+            ],
+        },
+    ]
+
+
+def test_bug_20_a_model_that_takes_no_sampling_parameters_gets_none() -> None:
+    asked = request(temperature=0.2, top_p=0.9, others={"top_k": 5})
+
+    assert not {"temperature", "top_p", "top_k"} & set(body(asked, OPUS))
+    assert refused(asked, OPUS) == []
+
+
+@pytest.mark.parametrize("choice", [ToolChoice("required"), ToolChoice("named", "get_weather")])
+@pytest.mark.parametrize("model", [OPUS, HAIKU])
+def test_bug_21_a_forced_tool_goes_without_thinking(choice: ToolChoice, model: Model) -> None:
+    asked = request(tools=(WEATHER,), tool_choice=choice, effort="high")
+
+    assert "thinking" not in body(asked, model)
+
+
+def test_bug_21_adaptive_models_never_get_a_budget() -> None:
+    assert body(request(effort="high"))["thinking"] == {"type": "adaptive", "display": "summarized"}
+
+
+def test_bug_26_more_than_one_choice_is_an_obstacle_and_a_refusal_is_said_as_one() -> None:
+    deltas, _ = decode([stream("refusal")])
+
+    assert refused(request(n=2)) == ["n: this model gives one choice"]
+    assert fold(deltas).refusal == "This request could enable cyber harm."
+
+
+def test_bug_28_parallel_tool_calls_without_tools_sends_no_tool_choice() -> None:
+    assert "tool_choice" not in body(request(parallel_tool_calls=False, tool_choice=ToolChoice("auto")))

@@ -1,0 +1,840 @@
+"""The client face of OpenAI's chat completions, against transcripts and values written by hand."""
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.catalog import Model, Provider
+from router.dialects import chat
+from router.dialects.openai import FACE
+from router.errors import UpstreamError
+from router.sse import Event, EventParser
+from router.types import (
+    Audio,
+    ChatRequest,
+    ChatResponse,
+    Delta,
+    File,
+    Finished,
+    Image,
+    Message,
+    Part,
+    ReasoningDelta,
+    Refusal,
+    ResponseFormat,
+    Started,
+    Text,
+    TextDelta,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallStarted,
+    ToolChoice,
+    Usage,
+    UsageReported,
+    fold,
+)
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "openai"
+
+PROVIDER = Provider("openai", "openai", "https://openai.test/v1", api_key="sk-test")
+LEVELS = ("none", "low", "medium", "high", "xhigh")
+GPT = Model(
+    "gpt-5.5", PROVIDER, "gpt-5.5-2026-04-23", efforts=LEVELS, sampling=False, stop=False, tools_with_effort=False
+)
+PLAIN = Model("local", replace(PROVIDER, api_key=None), "qwen3:8b", max_tokens_field="max_tokens")
+
+HELLO = Message("user", (Text("Hello"),))
+HELLO_TURN = {"role": "user", "content": "Hello"}
+WEATHER = Tool("get_weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}})
+NOW = Tool("now")
+CALL = ToolCall("call_1", "get_weather", '{"city":"Oslo"}')
+
+
+def no_id() -> str:
+    raise AssertionError("no id was missing")
+
+
+def asked(**fields: Any) -> ChatRequest:
+    """The request of a caller who sent these fields."""
+    document = {"model": "auto", "messages": [HELLO_TURN], **fields}
+    return chat.decode_request(json.dumps(document, ensure_ascii=False).encode())
+
+
+def sent(request: ChatRequest, model: Model = PLAIN) -> dict[str, Any]:
+    document = json.loads(FACE.encode_request(request, model).body)
+    assert isinstance(document, dict)
+    return document
+
+
+def refused(request: ChatRequest, model: Model) -> list[str]:
+    return [obstacle.partition(":")[0] for obstacle in FACE.obstacles(request, model)]
+
+
+# --- what we send --------------------------------------------------------------------------------------
+
+
+def test_a_request_goes_to_chat_completions_with_the_key() -> None:
+    wire = FACE.encode_request(asked(), GPT)
+
+    assert wire.path == "/chat/completions"
+    assert dict(wire.headers) == {"content-type": "application/json", "authorization": "Bearer sk-test"}
+
+
+def test_a_provider_without_a_key_gets_no_authorization() -> None:
+    assert dict(FACE.encode_request(asked(), PLAIN).headers) == {"content-type": "application/json"}
+
+
+def test_the_callers_bytes_are_kept_but_for_the_model() -> None:
+    messages = b'[{"role":"user","content":"say \\"model\\":\\"auto\\" \\u00e9\\ud83c\\udf88 \\/ {\\"model\\": 1}"}]'
+    body = b'{"messages": ' + messages + b', "zeta": 1.50e1, "model": "auto", "alpha": {"model": "auto"}}'
+
+    wire = FACE.encode_request(chat.decode_request(body), PLAIN)
+
+    assert wire.body == b'{"messages":' + messages + b',"zeta":1.50e1,"model":"qwen3:8b","alpha":{"model": "auto"}}'
+
+
+@pytest.mark.parametrize("given_field", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize(("model", "field"), [(PLAIN, "max_tokens"), (GPT, "max_completion_tokens")])
+def test_the_limit_of_an_answer_goes_by_the_name_that_the_model_knows(
+    given_field: str, model: Model, field: str
+) -> None:
+    assert sent(asked(**{given_field: 50}), model) == {"model": model.id, "messages": [HELLO_TURN], field: 50}
+
+
+def test_of_two_limits_the_newer_name_wins() -> None:
+    assert sent(asked(max_tokens=5, max_completion_tokens=50))["max_tokens"] == 50
+
+
+SAMPLING = {"temperature": 0.2, "top_p": 0.9, "presence_penalty": 1, "frequency_penalty": 1}
+
+
+@pytest.mark.parametrize(
+    ("effort", "model", "kept"),
+    [
+        (None, PLAIN, {"temperature", "top_p", "presence_penalty", "frequency_penalty"}),
+        (None, GPT, set()),
+        ("high", GPT, set()),
+        ("none", GPT, {"temperature", "top_p"}),
+    ],
+)
+def test_sampling_is_left_out_where_the_model_takes_none(effort: str | None, model: Model, kept: set[str]) -> None:
+    assert set(SAMPLING) & set(sent(asked(**SAMPLING, reasoning_effort=effort), model)) == kept
+
+
+@pytest.mark.parametrize(
+    ("of_the_caller", "of_the_model", "expected"),
+    [
+        (None, None, None),
+        (None, "high", "high"),
+        ("low", None, "low"),
+        ("low", "high", "low"),
+        ("none", "high", "none"),
+    ],
+)
+def test_an_effort_is_the_callers_before_the_models(
+    of_the_caller: str | None, of_the_model: Any, expected: str | None
+) -> None:
+    document = sent(asked(reasoning_effort=of_the_caller), replace(GPT, effort=of_the_model))
+
+    assert document.get("reasoning_effort") == expected
+
+
+def test_no_effort_is_not_said_to_a_model_that_knows_no_such_word() -> None:
+    assert "reasoning_effort" not in sent(asked(reasoning_effort="none"), PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (None, {"include_usage": True}),
+        ({"include_usage": False}, {"include_usage": True}),
+        ({"include_obfuscation": False}, {"include_obfuscation": False, "include_usage": True}),
+    ],
+)
+def test_a_stream_is_always_asked_for_its_usage(options: object, expected: object) -> None:
+    assert sent(asked(stream=True, stream_options=options))["stream_options"] == expected
+
+
+def test_an_answer_in_one_piece_is_asked_for_without_stream_options() -> None:
+    assert "stream_options" not in sent(asked(stream=False, stream_options=None))
+
+
+def test_nulls_that_clients_write_for_unset_options_are_dropped() -> None:
+    unset = {"tools": None, "tool_choice": None, "stop": None, "functions": None, "temperature": None, "user": None}
+
+    assert sent(asked(**unset)) == {"model": "qwen3:8b", "messages": [HELLO_TURN]}
+
+
+def test_nulls_of_an_echoed_message_are_dropped_but_not_its_content() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "now", "arguments": "null"}}
+    echo = {"role": "assistant", "content": None, "refusal": None, "audio": None, "function_call": None,
+            "annotations": None, "tool_calls": [call]}  # fmt: skip
+    answer = {"role": "tool", "tool_call_id": "c", "content": "null", "name": None}
+
+    assert sent(asked(messages=[HELLO_TURN, echo, answer]))["messages"] == [
+        HELLO_TURN,
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "null"},
+    ]
+
+
+def test_a_request_of_another_dialect_is_built_from_the_vocabulary() -> None:
+    request = ChatRequest(
+        model="auto",
+        messages=(
+            Message("system", (Text("Be brief"),)),
+            Message("user", (Text("Look"), Image("https://x.test/a.png", "low"), Audio("UklG", "wav")), name="ada"),
+            Message("user", (File(data="data:application/pdf;base64,JVBE", filename="a.pdf"),)),
+            Message("assistant", (), (CALL,)),
+            Message("tool", (Text("sunny"),), tool_call_id="call_1"),
+            Message("assistant", (Text("No"), Refusal("I can't"))),
+        ),
+        tools=(WEATHER, NOW),
+        tool_choice=ToolChoice("named", "now"),
+        parallel_tool_calls=False,
+        response_format=ResponseFormat("json_schema", "answer", schema={"type": "object"}, strict=False),
+        max_tokens=9,
+        temperature=0.5,
+        stop=("END",),
+        seed=7,
+        n=2,
+        user="ada",
+        stream=True,
+        others={"verbosity": "low"},
+    )
+
+    assert sent(request) == {
+        "model": "qwen3:8b",
+        "verbosity": "low",
+        "messages": [
+            {"role": "system", "content": "Be brief"},
+            {
+                "role": "user",
+                "name": "ada",
+                "content": [
+                    {"type": "text", "text": "Look"},
+                    {"type": "image_url", "image_url": {"url": "https://x.test/a.png", "detail": "low"}},
+                    {"type": "input_audio", "input_audio": {"data": "UklG", "format": "wav"}},
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "file",
+                        "file": {"file_data": "data:application/pdf;base64,JVBE", "filename": "a.pdf"},
+                    }
+                ],
+            },
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [
+                    {
+                        "id": "call_1",
+                        "type": "function",
+                        "function": {"name": "get_weather", "arguments": '{"city":"Oslo"}'},
+                    }
+                ],
+            },
+            {"role": "tool", "content": "sunny", "tool_call_id": "call_1"},
+            {"role": "assistant", "content": "No", "refusal": "I can't"},
+        ],
+        "tools": [
+            {
+                "type": "function",
+                "function": {
+                    "name": "get_weather",
+                    "description": "The weather",
+                    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+                },
+            },
+            {"type": "function", "function": {"name": "now"}},
+        ],
+        "tool_choice": {"type": "function", "function": {"name": "now"}},
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": False},
+        },
+        "parallel_tool_calls": False,
+        "temperature": 0.5,
+        "stop": ["END"],
+        "seed": 7,
+        "user": "ada",
+        "n": 2,
+        "stream": True,
+        "max_tokens": 9,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def test_a_strict_schema_is_closed_where_the_caller_left_it_open() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema, "strict": True}}
+    spec = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema, "strict": True}}
+
+    document = sent(asked(tools=[tool], response_format=spec))
+
+    assert document["tools"][0]["function"]["parameters"] == {**schema, "additionalProperties": False}
+    assert document["response_format"]["json_schema"]["schema"] == {**schema, "additionalProperties": False}
+
+
+# --- what a model can't be asked -----------------------------------------------------------------------
+
+TOOLS = [{"type": "function", "function": {"name": "now"}}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "model", "expected"),
+    [
+        ({}, GPT, []),
+        (SAMPLING, GPT, []),
+        ({"stop": "END"}, GPT, ["stop"]),
+        ({"tools": TOOLS}, GPT, []),
+        ({"tools": TOOLS, "reasoning_effort": "none"}, GPT, []),
+        ({"tools": TOOLS, "reasoning_effort": "low"}, GPT, ["reasoning_effort"]),
+        ({"tools": TOOLS}, replace(GPT, effort="high"), ["reasoning_effort"]),
+        ({"reasoning_effort": "max"}, GPT, ["reasoning_effort"]),
+        ({"reasoning_effort": "low"}, PLAIN, ["reasoning_effort"]),
+        ({"reasoning_effort": "none"}, PLAIN, []),
+        ({"reasoning_effort": "none"}, replace(GPT, efforts=("low", "high")), ["reasoning_effort"]),
+        (
+            {"logprobs": True, "top_logprobs": 2, "logit_bias": {"1": 2}},
+            GPT,
+            ["logprobs", "top_logprobs", "logit_bias"],
+        ),
+        ({"logprobs": True, "logit_bias": {"1": 2}, "reasoning_effort": "none"}, GPT, ["logit_bias"]),
+        ({"logprobs": False, "logit_bias": {}}, GPT, []),
+        ({"logprobs": True, "logit_bias": {"1": 2}, "n": 3, "stop": ["a", "b"]}, PLAIN, []),
+        ({"tools": TOOLS, "tool_choice": "required"}, replace(PLAIN, forced_tool_choice=False), ["tool_choice"]),
+        ({"tools": TOOLS, "tool_choice": "auto"}, replace(PLAIN, forced_tool_choice=False), []),
+    ],
+)
+def test_a_model_is_ruled_out_by_what_it_refuses(fields: dict[str, Any], model: Model, expected: list[str]) -> None:
+    assert refused(asked(**fields), model) == expected
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "object", "properties": {"n": {}}, "required": ["n"]}, []),
+        ({"type": "object", "properties": {"n": {}}}, ["response_format"]),
+        ({"type": "object", "properties": {"n": {}}, "required": 5}, ["response_format"]),
+        ({"type": "object", "properties": [{}], "required": [{}]}, []),
+        ({"type": "object", "additionalProperties": True}, ["response_format"]),
+        ({"type": "array", "items": {"type": "object", "properties": {"n": {}}}}, ["response_format"]),
+        ({"type": "object", "properties": {"n": {"enum": [{"type": "object", "properties": {"x": 1}}]}},
+          "required": ["n"]}, []),
+    ],
+)  # fmt: skip
+def test_a_schema_that_strict_mode_refuses_is_an_obstacle(schema: dict[str, Any], expected: list[str]) -> None:
+    spec = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema, "strict": True}}
+
+    assert refused(asked(response_format=spec), PLAIN) == expected
+
+
+# --- the faces meet ------------------------------------------------------------------------------------
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+SCHEMAS = st.fixed_dictionaries({"type": st.just("object"), "properties": st.dictionaries(TEXTS, st.just({}))})
+PARTS: st.SearchStrategy[Part] = st.one_of(
+    st.builds(Text, TEXTS),
+    st.builds(Image, st.just("https://x.test/a.png"), st.sampled_from([None, "low"])),
+    st.builds(Audio, st.just("UklG"), st.sampled_from(["wav", "mp3"])),
+    st.builds(File, data=TEXTS, file_id=st.none() | TEXTS, filename=st.none() | TEXTS),
+)
+CONTENTS = st.lists(PARTS, min_size=1, max_size=3).map(tuple)
+NAMED = st.none() | TEXTS
+TURNS = st.one_of(
+    st.builds(lambda parts, name: [Message("user", parts, name=name)], CONTENTS, NAMED),
+    st.builds(lambda text, role: [Message(role, (Text(text),))], TEXTS, st.sampled_from(["system", "developer"])),
+    st.builds(lambda text: [Message("assistant", (Text(text), Refusal("No")))], TEXTS),
+    st.builds(
+        lambda text, answers: [
+            Message(
+                "assistant",
+                (Text(text),) if text else (),
+                tuple(ToolCall(f"call_{n}", "f", answer) for n, answer in enumerate(answers)),
+            ),
+            *(Message("tool", (Text(answer),), tool_call_id=f"call_{n}") for n, answer in enumerate(answers)),
+        ],
+        TEXTS,
+        st.lists(TEXTS, min_size=1, max_size=3),
+    ),
+)
+SETS_OF_TOOLS = st.lists(
+    st.builds(
+        Tool,
+        st.from_regex(r"[a-zA-Z0-9_-]{1,64}", fullmatch=True),
+        NAMED,
+        st.none() | SCHEMAS,
+        st.sampled_from([None, False]),
+    ),
+    max_size=3,
+).map(tuple)
+FORMATS = st.one_of(
+    st.sampled_from([ResponseFormat(), ResponseFormat("json_object")]),
+    st.builds(
+        ResponseFormat, st.just("json_schema"), st.just("answer"), NAMED, SCHEMAS, st.sampled_from([None, False])
+    ),
+)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> ChatRequest:
+    tools = draw(SETS_OF_TOOLS)
+    choices = [ToolChoice("auto"), ToolChoice("none"), ToolChoice("required")]
+    choices += [ToolChoice("named", tool.name) for tool in tools]
+    return ChatRequest(
+        model="auto",
+        messages=tuple(itertools.chain.from_iterable(draw(st.lists(TURNS, min_size=1, max_size=4)))),
+        tools=tools,
+        tool_choice=draw(st.none() | st.sampled_from(choices)) if tools else None,
+        parallel_tool_calls=draw(st.none() | st.booleans()) if tools else None,
+        response_format=draw(FORMATS),
+        max_tokens=draw(st.none() | st.integers(1, 10**9)),
+        temperature=draw(st.none() | st.floats(0, 2)),
+        top_p=draw(st.none() | st.floats(0, 1)),
+        stop=tuple(draw(st.lists(TEXTS, max_size=4))),
+        seed=draw(st.none() | st.integers(-(2**63) + 1, 2**63 - 1)),
+        effort=draw(st.sampled_from([None, "low", "high"])),
+        n=draw(st.integers(1, 128)),
+        user=draw(NAMED),
+        stream=draw(st.booleans()),
+        others=draw(st.dictionaries(st.sampled_from(["verbosity", "store_x", "top_k"]), TEXTS)),
+    )
+
+
+@given(requests())
+def test_the_faces_meet(request: ChatRequest) -> None:
+    model = replace(PLAIN, efforts=("low", "high"))
+
+    once = chat.decode_request(FACE.encode_request(request, model).body)
+    twice = chat.decode_request(FACE.encode_request(once, model).body)
+
+    expected = replace(request, model="qwen3:8b", include_usage=request.stream)
+    assert replace(once, raw=b"") == expected
+    assert replace(twice, raw=b"") == expected
+
+
+# --- what a provider answers: transcripts --------------------------------------------------------------
+
+EXPECTED = {
+    "text": ChatResponse(
+        "chatcmpl-Text1",
+        "gpt-5.5-2026-04-23",
+        "Grüße\u2028aus dem\u0085Süden\u2029🎈!",
+        "stop",
+        usage=Usage(2048, 25, cached_tokens=1920, reasoning_tokens=12),
+    ),
+    "tools": ChatResponse(
+        "chatcmpl-Tools1",
+        "gpt-5.5-2026-04-23",
+        "Let me look.",
+        "tool_calls",
+        (ToolCall("call_Oslo", "get_weather", '{"city":"Oslo"}'), ToolCall("call_Now", "now", "{}")),
+        usage=Usage(310, 44),
+    ),
+    "length": ChatResponse(
+        "chatcmpl-Len1", "gpt-5.5-2026-04-23", None, "length", usage=Usage(12, 64, reasoning_tokens=64)
+    ),
+    "refusal": ChatResponse(
+        "chatcmpl-Ref1",
+        "gpt-5.5-2026-04-23",
+        None,
+        "stop",
+        refusal="I'm sorry, I can't help with that.",
+        usage=Usage(81, 11),
+    ),
+    "filtered": ChatResponse("chatcmpl-Fil1", "gpt-5.5-2026-04-23", "Take two", "content_filter", usage=Usage(20, 3)),
+    "reasoning": ChatResponse(
+        "8f1c",
+        "deepseek-v4",
+        "90",
+        "stop",
+        reasoning="Nine tens are ninety.",
+        usage=Usage(9, 30, reasoning_tokens=21),
+    ),
+    "careless": ChatResponse(
+        "chat-1",
+        "local",
+        None,
+        "tool_calls",
+        (ToolCall("a", "get_weather", '{"city":"Oslo"}'), ToolCall("b", "now", "{}")),
+    ),
+}
+
+
+class Transcript(msgspec.Struct):
+    source: str
+    about: str
+    body: msgspec.Raw
+    status: int = 200
+
+
+def whole(name: str) -> Transcript:
+    return msgspec.json.decode((GOLDEN / f"{name}.json").read_bytes(), type=Transcript)
+
+
+def stream(name: str) -> bytes:
+    return (GOLDEN / f"{name}.sse").read_bytes()
+
+
+def decode(blocks: Iterable[bytes]) -> tuple[list[Delta], bool]:
+    """What a stream says, and whether it is complete."""
+    parser, decoder = EventParser(), FACE.stream_decoder(no_id)
+    deltas = [delta for block in blocks for event in parser.feed(block) for delta in decoder.feed(event)]
+    return deltas, decoder.complete
+
+
+def chunks(*deltas: dict[str, Any], finish: str | None = "stop", done: bool = True) -> Iterator[Event]:
+    """The events of a stream with these deltas."""
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    for delta in deltas:
+        yield Event(json.dumps({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}).encode())
+    if finish is not None:
+        yield Event(json.dumps({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}).encode())
+    if done:
+        yield Event(b"[DONE]")
+
+
+def folded(events: Iterable[Event]) -> ChatResponse:
+    counter = itertools.count(1)
+    decoder = FACE.stream_decoder(lambda: f"made_{next(counter)}")
+    return fold(delta for event in events for delta in decoder.feed(event))
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_whole_answer_is_read(name: str) -> None:
+    assert FACE.decode_response(bytes(whole(name).body), no_id) == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_stream_folds_to_the_whole_answer_wherever_it_is_cut(name: str) -> None:
+    data = stream(name)
+    for at in range(len(data) + 1):
+        deltas, complete = decode((data[:at], data[at:]))
+        assert complete
+        assert fold(deltas) == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_stream_folds_to_the_whole_answer_byte_by_byte(name: str) -> None:
+    deltas, _ = decode(bytes([byte]) for byte in stream(name))
+
+    assert fold(deltas) == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_stream_starts_once_and_finishes_once(name: str) -> None:
+    deltas, _ = decode([stream(name)])
+
+    assert [type(delta) for delta in deltas].count(Started) == 1 and isinstance(deltas[0], Started)
+    assert [type(delta) for delta in deltas].count(Finished) == 1
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_stream_cut_before_its_end_is_never_complete(name: str) -> None:
+    data = stream(name)
+    for at in range(len(data) - 1):
+        assert not decode([data[:at]])[1]
+
+
+@pytest.mark.parametrize("name", ["text", "tools", "length", "refusal", "filtered", "reasoning"])
+def test_what_our_own_server_face_streams_folds_to_the_same_answer(name: str) -> None:
+    deltas, _ = decode([stream(name)])
+    encoder = chat.StreamEncoder(model=EXPECTED[name].model, created=1, include_usage=True)
+    written = b"".join([*(encoder.feed(delta) for delta in deltas), encoder.finish()])
+
+    again, complete = decode([written])
+
+    id_ = EXPECTED[name].id if EXPECTED[name].id.startswith("chatcmpl-") else f"chatcmpl-{EXPECTED[name].id}"
+    assert complete
+    assert fold(again) == replace(EXPECTED[name], id=id_)
+
+
+@pytest.mark.parametrize("name", ["text", "tools", "length", "refusal", "filtered", "reasoning"])
+def test_what_our_own_server_face_writes_is_read_as_the_same_answer(name: str) -> None:
+    response = replace(EXPECTED[name], id=f"chatcmpl-{name}")
+
+    written = chat.encode_response(response, model=response.model, created=1)
+
+    assert FACE.decode_response(written, no_id) == response
+
+
+# --- careless servers ----------------------------------------------------------------------------------
+
+
+def call(index: int | None = None, id_: str | None = None, name: str | None = None, arguments: Any = None) -> Any:
+    function = {key: value for key, value in (("name", name), ("arguments", arguments)) if value is not None}
+    named = {key: value for key, value in (("index", index), ("id", id_)) if value is not None}
+    return {"tool_calls": [{**named, "function": function}]}
+
+
+@pytest.mark.parametrize(
+    ("deltas", "expected"),
+    [
+        ([call(0, None, "f", "{}")], [("made_1", "f", "{}")]),
+        ([call(0, "a", "f"), call(0, None, None, '{"x"'), call(0, None, None, ":1}")], [("a", "f", '{"x":1}')]),
+        ([call(0, "a", "f", '{"x"'), call(0, "a", "f", ":1}")], [("a", "f", '{"x":1}')]),
+        ([call(0, "a", "f", '{"x"'), call(0, "random", None, ":1}")], [("a", "f", '{"x":1}')]),
+        ([call(0, "a", "f", "{}"), call(0, "b", "g", "{}")], [("a", "f", "{}"), ("b", "g", "{}")]),
+        ([call(None, "a", "f", "{"), call(None, None, None, "}")], [("a", "f", "{}")]),
+        ([call(None, None, "f"), call(None, None, "g")], [("made_1", "f", "{}"), ("made_2", "g", "{}")]),
+        ([call(1, "a", "f"), call(2, "b", "g")], [("a", "f", "{}"), ("b", "g", "{}")]),
+        ([call(1, "b", "g"), call(0, "a", "f"), call(1, None, None, "[]")], [("b", "g", "[]"), ("a", "f", "{}")]),
+        ([{"function_call": {"name": "f", "arguments": "{"}}, {"function_call": {"arguments": "}"}}],
+         [("made_1", "f", "{}")]),
+    ],
+)  # fmt: skip
+def test_tool_calls_are_told_apart_however_they_are_counted(
+    deltas: list[dict[str, Any]], expected: list[tuple[str, str, str]]
+) -> None:
+    answer = folded(chunks(*deltas))
+
+    assert [(c.id, c.name, c.arguments) for c in answer.tool_calls] == expected
+    assert answer.finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [("stop", "stop"), ("eos", "stop"), ("model_length", "length"), ("function_call", "tool_calls")],
+)
+def test_a_finish_reason_is_read_in_our_words(said: str, expected: str) -> None:
+    assert folded(chunks({"content": "x"}, finish=said)).finish_reason == expected
+
+
+@pytest.mark.parametrize("said", ["error", "abort"])
+def test_an_answer_that_was_broken_off_is_an_error(said: str) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        folded(chunks({"content": "x"}, finish=said))
+    assert (caught.value.kind, caught.value.retryable) == ("server", True)
+
+
+def test_the_reason_may_come_without_an_index_and_only_the_first_choice_is_read() -> None:
+    head = {"id": "c", "model": "m"}
+    events = [
+        {**head, "choices": [{"index": None, "delta": {"content": "mine"}}]},
+        {**head, "choices": [{"index": 1, "delta": {"content": "other"}, "finish_reason": "length"}]},
+        {**head, "choices": [{"delta": {}, "finish_reason": "stop"}]},
+    ]
+
+    answer = folded([*(Event(json.dumps(event).encode()) for event in events), Event(b"[DONE] ")])
+
+    assert (answer.text, answer.finish_reason) == ("mine", "stop")
+
+
+def test_an_answer_without_id_or_model_gets_an_id() -> None:
+    answer = folded([Event(b'{"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}')])
+
+    assert (answer.id, answer.model, answer.text) == ("made_1", "", "x")
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": 5, "completion_tokens": 2},
+        {"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": None, "completion_tokens_details": []},
+        {"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": None}},
+        {"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": -1}},
+    ],
+)
+def test_a_usage_is_read_as_far_as_it_goes(usage: dict[str, Any]) -> None:
+    document = {"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}], "usage": usage}
+
+    assert FACE.decode_response(json.dumps(document).encode(), lambda: "id").usage == Usage(5, 2)
+
+
+@pytest.mark.parametrize("usage", [None, "none", []])
+def test_a_usage_that_is_none_is_unknown(usage: object) -> None:
+    document = {"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}], "usage": usage}
+
+    assert FACE.decode_response(json.dumps(document).encode(), lambda: "id").usage is None
+
+
+def test_running_totals_replace_each_other() -> None:
+    events = [
+        Event(b'{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":5,"completion_tokens":1}}'),
+        Event(b'{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2}}'),
+    ]
+
+    assert folded(events).usage == Usage(5, 2)
+
+
+def test_a_text_in_parts_is_joined() -> None:
+    content = [{"type": "thinking", "thinking": []}, {"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    document = {"choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
+
+    assert FACE.decode_response(json.dumps(document).encode(), lambda: "id").text == "ab"
+
+
+# --- what is no answer ---------------------------------------------------------------------------------
+
+
+def test_the_deltas_of_a_stream_come_in_its_order() -> None:
+    deltas, _ = decode([stream("reasoning")])
+
+    assert deltas == [
+        Started("8f1c", "deepseek-v4"),
+        ReasoningDelta("Nine tens "),
+        ReasoningDelta("are ninety."),
+        TextDelta("90"),
+        Finished("stop"),
+        UsageReported(Usage(9, 30, reasoning_tokens=21)),
+    ]
+
+
+def test_a_call_is_started_once_and_its_arguments_follow() -> None:
+    deltas, _ = decode([stream("tools")])
+
+    assert [delta for delta in deltas if isinstance(delta, ToolCallStarted | ToolCallDelta)] == [
+        ToolCallStarted(0, "call_Oslo", "get_weather"),
+        ToolCallDelta(0, '{"ci'),
+        ToolCallDelta(0, 'ty":"Oslo"}'),
+        ToolCallStarted(1, "call_Now", "now"),
+        ToolCallDelta(1, "{}"),
+    ]
+
+
+def test_a_stream_that_stops_after_some_text_is_not_complete() -> None:
+    deltas, complete = decode([stream("truncated")])
+
+    assert not complete and not any(isinstance(delta, Finished) for delta in deltas)
+
+
+def test_done_without_a_finish_reason_is_a_truncated_answer() -> None:
+    with pytest.raises(UpstreamError) as caught:
+        folded(chunks({"content": "x"}, finish=None))
+    assert caught.value.kind == "truncated"
+
+
+def test_a_finish_reason_without_done_is_not_complete() -> None:
+    decoder = FACE.stream_decoder(no_id)
+    for event in chunks({"content": "x"}, done=False):
+        decoder.feed(event)
+
+    assert not decoder.complete
+
+
+def test_an_error_in_mid_stream_is_raised() -> None:
+    with pytest.raises(UpstreamError) as caught:
+        decode([stream("error_mid_stream")])
+    assert (caught.value.kind, caught.value.status) == ("server", 502)
+    assert caught.value.message == "The server had an error while processing your request."
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("overworked", "server"),
+        ({"message": "slow down", "code": 429}, "rate_limited"),
+        ({"message": "slow down", "code": "rate_limit_exceeded"}, "rate_limited"),
+        ({"code": "insufficient_quota"}, "quota"),
+        ({"code": 503, "message": None}, "overloaded"),
+        ({"code": 10**30}, "server"),
+        ([1], "server"),
+    ],
+)
+def test_an_error_in_a_200_is_what_it_says(error: object, kind: str) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        FACE.decode_response(json.dumps({"error": error}).encode(), no_id)
+    assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b'{"choices":[]}',
+        b'{"choices":{}}',
+        b'{"choices":[1]}',
+        b'{"choices":[{"message":null}]}',
+        b'{"choices":[{"message":{"content":5}}]}',
+        b'{"choices":[{"message":{"tool_calls":[{}]}}]}',
+        b'{"choices":[{"message":{"tool_calls":["f"]}}]}',
+        b'{"choices":[{"message":{"tool_calls":[{"id":"a","function":{"name":null}}]}}]}',
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_completion_is_a_broken_protocol(body: bytes) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        FACE.decode_response(body, lambda: "id")
+    assert caught.value.kind == "protocol"
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b"[]", b"5", b'{"choices":[{"delta":{"content":5}}]}'])
+def test_what_is_no_chunk_is_a_broken_protocol(data: bytes) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        FACE.stream_decoder(lambda: "id").feed(Event(data))
+    assert caught.value.kind == "protocol"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "status", "code", "param"),
+    [
+        ("400_unsupported", "refused", 400, "unsupported_parameter", "stop"),
+        ("400_too_long", "context_length", 400, "context_length_exceeded", None),
+        ("400_vllm", "context_length", 400, "context_length_exceeded", None),
+        ("401", "credentials", 502, "upstream_credentials", None),
+        ("404", "not_found", 502, "upstream_model_not_found", None),
+        ("429", "rate_limited", 429, "rate_limit_exceeded", None),
+        ("429_quota", "quota", 429, "insufficient_quota", None),
+        ("500", "server", 502, "upstream_error", None),
+    ],
+)
+def test_an_error_is_told_by_its_status_and_code(
+    name: str, kind: str, status: int, code: str, param: str | None
+) -> None:
+    transcript = whole(f"error_{name}")
+
+    error = FACE.decode_error(transcript.status, {}, bytes(transcript.body))
+
+    assert (error.kind, error.status, error.code, error.param) == (kind, status, code, param)
+    assert error.upstream_status == transcript.status
+
+
+def test_a_message_about_our_key_is_not_passed_on() -> None:
+    error = FACE.decode_error(401, {}, bytes(whole("error_401").body))
+
+    assert "sk-" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(402, "quota"), (403, "credentials"), (408, "server"), (413, "too_large"), (418, "refused"), (422, "refused"),
+     (502, "server"), (503, "overloaded"), (504, "server"), (529, "overloaded")],
+)  # fmt: skip
+@pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b'{"detail":"x"}', b'{"error":"x"}', b"[1]"])
+def test_any_body_of_an_error_will_do(status: int, kind: str, body: bytes) -> None:
+    assert FACE.decode_error(status, {}, body).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "20"}, 20.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "120", "retry-after": "1"}, 0.12),
+        ({"retry-after-ms": "x", "retry-after": "1"}, 1.0),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "1e999"}, None),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({}, None),
+    ],
+)
+def test_the_wait_that_was_asked_for_is_kept(headers: dict[str, str], seconds: float | None) -> None:
+    assert FACE.decode_error(429, headers, b"").retry_after_s == seconds
