@@ -1,0 +1,30 @@
+"""Simulated providers: they answer in the wire formats of OpenAI, Anthropic and Gemini, and refuse what those refuse.
+
+`answer` is pure. transport.py serves it inside the process, server.py on a loopback port. It is written from the
+providers' documents and never uses router.dialects: a fake built from our own coder would share its misreadings.
+"""
+
+from router.simulated import anthropic, gemini, openai
+from router.simulated.wire import Call, Refused, Reply
+
+__all__ = ["Call", "Reply", "answer", "missing_key"]
+
+
+def answer(call: Call) -> Reply:
+    """What the provider of this path answers; a 404 in OpenAI's form for a path of none."""
+    if call.path.endswith("/chat/completions"):
+        return openai.reply(call)
+    if call.path.endswith("/messages"):
+        return anthropic.reply(call)
+    if "/models/" in call.path:
+        return gemini.reply(call)
+    return openai.error_reply(
+        call, Refused(f"Invalid URL (POST {call.path})", status=404, kind="invalid_request_error")
+    )
+
+
+def missing_key(call: Call) -> Reply | None:
+    """The provider's 401 when the call has no key in a header that it reads, None when it has one."""
+    face = anthropic if call.path.endswith("/messages") else gemini if "/models/" in call.path else openai
+    refusal = face.missing_key(call)
+    return None if refusal is None else face.error_reply(call, refusal)

@@ -1,0 +1,458 @@
+"""What Anthropic's Messages API refuses beyond the shape of a request, in Anthropic's words. Pure."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from router.simulated.anthropic_schema import faults
+from router.simulated.anthropic_shapes import (
+    Adaptive,
+    AnyChoice,
+    Base64Source,
+    Block,
+    CustomTool,
+    Disabled,
+    Document,
+    Enabled,
+    Image,
+    Message,
+    OutputConfig,
+    RedactedThinking,
+    Request,
+    Text,
+    Thinking,
+    ToolChoice,
+    ToolResult,
+    ToolUse,
+)
+from router.simulated.schemas import malformed
+from router.simulated.wire import Misshapen, Refused, misshapen
+
+Json = Any
+
+VERSIONS = ("2023-06-01", "2026-10-21")
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a model takes, told by its id: the provider knows its own models."""
+
+    family: str
+    version: tuple[int, int]
+
+    @property
+    def sampling(self) -> bool:
+        return self.version < (4, 7)
+
+    @property
+    def adaptive(self) -> bool:
+        return self.version >= (4, 6)
+
+    @property
+    def prefill(self) -> bool:
+        return self.version < (4, 6)
+
+    @property
+    def system_turns(self) -> bool:
+        return self.version >= (4, 8)
+
+    @property
+    def thinks_always(self) -> bool:
+        always_from = {"fable": (5, 0), "mythos": (5, 0), "opus": (5, 5), "sonnet": (5, 5)}
+        return self.family in always_from and self.version >= always_from[self.family]
+
+    @property
+    def thinks_by_default(self) -> bool:
+        return self.thinks_always or (self.family in ("opus", "sonnet") and self.version >= (5, 0))
+
+    @property
+    def forced_tools(self) -> bool:
+        never_from = {"fable": (5, 1), "mythos": (5, 1), "opus": (5, 5), "sonnet": (5, 5)}
+        return self.family not in never_from or self.version < never_from[self.family]
+
+    @property
+    def efforts(self) -> tuple[str, ...]:
+        if not self.adaptive:
+            return ()
+        levels = ("low", "medium", "high", "max")
+        return levels if self.version < (4, 7) else (*levels, "xhigh")
+
+    @property
+    def max_output_tokens(self) -> int:
+        return 128_000 if self.adaptive else 64_000
+
+    @property
+    def context_tokens(self) -> int:
+        return 1_000_000 if self.adaptive else 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Messages of one role in a row, as the API merges them. `index` is that of the first."""
+
+    role: str
+    index: int
+    blocks: tuple[Block, ...]
+
+
+def check(request: Request, version: str) -> None:
+    """Raises Refused as Anthropic would."""
+    model = abilities(request.model)
+    _check_numbers(request, model)
+    _check_thinking(request, model)
+    _check_sampling(request, model, version)
+    _check_system(request)
+    _check_messages(request.messages, model, version)
+    _check_turns(turns(request.messages), model)
+    _check_tools(request, model)
+    _check_output(request, model)
+    _check_cache(request)
+    if isinstance(request.thinking, Enabled):
+        _check_budget_turns(turns(request.messages))
+
+
+def refused(message: str) -> Refused:
+    return Refused(message, kind="invalid_request_error")
+
+
+_MODEL = re.compile(r"claude-(?P<family>opus|sonnet|haiku|fable|mythos)-(?P<major>\d)(-(?P<minor>\d))?(-20\d{6})?")
+
+
+def abilities(model: str) -> Abilities:
+    match = _MODEL.fullmatch(model)
+    if match is None:
+        raise Refused(f"model: {model}", status=404, kind="not_found_error")
+    return Abilities(match["family"], (int(match["major"]), int(match["minor"] or 0)))
+
+
+def turns(messages: list[Message]) -> list[Turn]:
+    merged: list[Turn] = []
+    for index, message in enumerate(messages):
+        blocks = (Text(message.content),) if isinstance(message.content, str) else tuple(message.content)
+        if merged and merged[-1].role == message.role:
+            blocks = (*merged[-1].blocks, *blocks)
+            merged[-1] = Turn(message.role, merged[-1].index, blocks)
+        else:
+            merged.append(Turn(message.role, index, blocks))
+    return merged
+
+
+def thinks(request: Request) -> bool:
+    if isinstance(request.thinking, UnsetType):
+        return abilities(request.model).thinks_by_default
+    return isinstance(request.thinking, Enabled | Adaptive)
+
+
+def signature(thinking: str) -> str:
+    """The seal of a thinking block: it fits this text only."""
+    digest = hashlib.sha256(b"simulated thinking " + thinking.encode()).digest()
+    return base64.b64encode(b"simulated" + digest * 5).decode()
+
+
+def tool_of(tool: dict[str, Json], index: int) -> CustomTool | None:
+    """A custom tool, None for one of the provider's own (web search and the like)."""
+    if tool.get("type") not in (None, "custom"):
+        return None
+    try:
+        return msgspec.convert(tool, CustomTool)
+    except msgspec.ValidationError as error:
+        fault = misshapen(str(error))
+        where = f"tools[{index}].custom" + (f".{fault.path}" if fault.path else "")
+        raise shape(Misshapen(where, fault.problem, fault.found, fault.wanted)) from None
+
+
+_WANTED = {
+    "str": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "array": "list",
+    "object": "dictionary",
+}
+
+
+def shape(fault: Misshapen) -> Refused:
+    """A fault of shape in Anthropic's words."""
+    name = fault.field.replace("[", ".").replace("]", "")
+    match fault.problem:
+        case "json":
+            return refused(f"The request body is not valid JSON: {fault.found}")
+        case "missing":
+            return refused(f"{name}: Field required")
+        case "unknown":
+            return refused(f"{name}: Extra inputs are not permitted")
+        case "type":
+            wanted = next((_WANTED[part] for part in fault.wanted.split(" | ") if part in _WANTED), "dictionary")
+            return refused(f"{name}: Input should be a valid {wanted}")
+        case _ if name.endswith(".type"):
+            return refused(
+                f"{name.removesuffix('.type')}: Input tag '{fault.found}' found using 'type' does not match any of the "
+                "expected tags"
+            )
+        case _:
+            return refused(f"{name}: Unexpected value '{fault.found}'")
+
+
+def _check_numbers(request: Request, model: Abilities) -> None:
+    if request.max_tokens < 1:
+        raise refused("max_tokens: Input should be greater than or equal to 1")
+    if request.max_tokens > model.max_output_tokens:
+        raise refused(
+            f"max_tokens: {request.max_tokens} > {model.max_output_tokens}, which is the maximum allowed number of "
+            f"output tokens for {request.model}"
+        )
+    if not isinstance(request.stop_sequences, UnsetType) and not all(
+        sequence.strip() for sequence in request.stop_sequences
+    ):
+        raise refused("stop_sequences: each stop sequence must contain non-whitespace")
+    if not isinstance(request.metadata, UnsetType) and "@" in (request.metadata.user_id or ""):
+        raise refused("metadata.user_id: user_id appears to contain an email address")
+
+
+def _check_thinking(request: Request, model: Abilities) -> None:
+    thinking = request.thinking
+    match thinking:
+        case Enabled() if not model.sampling:
+            raise refused(
+                '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and '
+                '"output_config.effort" to control thinking behavior.'
+            )
+        case Enabled() if thinking.budget_tokens < 1024:
+            raise refused("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
+        case Enabled() if thinking.budget_tokens >= request.max_tokens:
+            raise refused("`max_tokens` must be greater than `thinking.budget_tokens`.")
+        case Adaptive() if not model.adaptive:
+            raise refused("adaptive thinking is not supported on this model")
+        case Disabled() if model.thinks_always:
+            raise refused('"thinking.type.disabled" is not supported for this model.')
+        case Disabled() if model.version >= (5, 0) and _effort(request) in ("xhigh", "max"):
+            raise refused(f'"thinking.type.disabled" is not supported with effort "{_effort(request)}".')
+    forced = isinstance(request.tool_choice, AnyChoice | ToolChoice)
+    if forced and not model.forced_tools:
+        raise refused("tool_choice: this model does not support forcing tool use; use `auto` or `none`.")
+    if forced and thinks(request):
+        raise refused("Thinking may not be enabled when tool_choice forces tool use.")
+
+
+def _effort(request: Request) -> str | None:
+    return None if isinstance(request.output_config, UnsetType) else request.output_config.effort
+
+
+def _check_sampling(request: Request, model: Abilities, version: str) -> None:
+    for name in ("temperature", "top_p", "top_k"):
+        value = getattr(request, name)
+        if value is UNSET:
+            continue
+        if version == "2026-10-21":
+            raise refused(f"{name}: Extra inputs are not permitted")
+        if not model.sampling and (name == "top_k" or value != 1):
+            raise refused(f"`{name}` is deprecated for this model.")
+        if name != "top_k" and not 0 <= value <= 1:
+            raise refused(f"{name}: range: 0..1")
+    if model.sampling and request.temperature is not UNSET and request.top_p is not UNSET:
+        raise refused("`temperature` and `top_p` cannot both be specified for this model. Please use only one.")
+    if thinks(request) and request.temperature not in (UNSET, 1):
+        raise refused("`temperature` may only be set to 1 when thinking is enabled.")
+
+
+def _check_system(request: Request) -> None:
+    if isinstance(request.system, list):
+        for block in request.system:
+            _check_text(block, "system")
+
+
+def _check_text(block: Text, where: str) -> None:
+    if not block.text:
+        raise refused(f"{where}: text content blocks must be non-empty")
+    if block.text.isspace():
+        raise refused(f"{where}: text content blocks must contain non-whitespace text")
+
+
+def _check_messages(messages: list[Message], model: Abilities, version: str) -> None:
+    if not messages:
+        raise refused("messages: at least one message is required")
+    if messages[0].role != "user":
+        raise refused('messages: first message must use the "user" role')
+    for index, message in enumerate(messages):
+        if message.role == "system" and not model.system_turns:
+            raise refused(
+                'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, not '
+                '"system" as an input message role.'
+            )
+        if not message.content:
+            raise refused(f"messages.{index}: {message.role} messages must have non-empty content")
+        if isinstance(message.content, str):
+            _check_text(Text(message.content), "messages")
+            continue
+        for place, block in enumerate(message.content):
+            _check_block(block, message.role, f"messages.{index}.content.{place}", version)
+
+
+_IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+_ID = re.compile(r"[a-zA-Z0-9_-]+")
+
+
+def _check_block(block: Block, role: str, where: str, version: str) -> None:
+    match block:
+        case Text():
+            _check_text(block, "messages")
+            if block.citations and role == "user" and version == "2026-10-21":
+                raise refused(f"{where}.text.citations: citations are not permitted on user text blocks")
+        case Image(source=Base64Source(media_type=media)) if media not in _IMAGES:
+            raise refused(f"{where}.image.source.base64.media_type: Input should be one of {', '.join(_IMAGES)}")
+        case Document() if role == "assistant" and version == "2026-10-21":
+            raise refused(f"{where}: `document` blocks are not permitted in assistant messages")
+        case ToolUse() | Thinking() | RedactedThinking() if role != "assistant":
+            raise refused(f"{where}: `{_tag(block)}` blocks can only be in `assistant` messages")
+        case ToolResult() if role != "user":
+            raise refused(f"{where}: `tool_result` blocks can only be in `user` messages")
+        case ToolUse() if not _ID.fullmatch(block.id):
+            raise refused(f"{where}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'")
+        case ToolResult(content=list(parts)):
+            for part in parts:
+                _check_block(part, role, where, version)
+        case Thinking() if block.signature != signature(block.thinking):
+            raise refused(f"{where}: Invalid `signature` in `thinking` block")
+
+
+def _tag(block: Block) -> str:
+    return str(block.__struct_config__.tag)
+
+
+def _check_turns(merged: list[Turn], model: Abilities) -> None:
+    used: list[str] = []
+    for place, turn in enumerate(merged):
+        calls = [block.id for block in turn.blocks if isinstance(block, ToolUse)]
+        _check_results(merged, place)
+        used += calls
+        if len(set(used)) < len(used):
+            raise refused(f"messages.{turn.index}: `tool_use` ids must be unique")
+        if calls:
+            _check_answered(merged, place, calls)
+    if merged[-1].role == "assistant" and not model.prefill:
+        raise refused(
+            "This model does not support assistant message prefill. The conversation must end with a user message."
+        )
+
+
+def _check_answered(merged: list[Turn], place: int, calls: list[str]) -> None:
+    """Every tool_use is answered at the very start of the next turn."""
+    following = merged[place + 1] if place + 1 < len(merged) else None
+    answered = [block.tool_use_id for block in _leading_results(following)]
+    if missing := [id_ for id_ in calls if id_ not in answered]:
+        raise refused(
+            f"messages.{merged[place].index}: `tool_use` ids were found without `tool_result` blocks immediately "
+            f"after: {', '.join(missing)}. Each `tool_use` block must have a corresponding `tool_result` block in the "
+            "next message."
+        )
+
+
+def _leading_results(turn: Turn | None) -> Iterator[ToolResult]:
+    for block in turn.blocks if turn is not None else ():
+        if not isinstance(block, ToolResult):
+            return
+        yield block
+
+
+def _check_results(merged: list[Turn], place: int) -> None:
+    turn = merged[place]
+    before = merged[place - 1].blocks if place else ()
+    calls = [block.id for block in before if isinstance(block, ToolUse)]
+    results = [block.tool_use_id for block in turn.blocks if isinstance(block, ToolResult)]
+    for id_ in results:
+        if id_ not in calls:
+            raise refused(
+                f"messages.{turn.index}: unexpected `tool_use_id` found in `tool_result` blocks: {id_}. Each "
+                "`tool_result` block must have a corresponding `tool_use` block in the previous message."
+            )
+        if results.count(id_) > 1:
+            raise refused(
+                f"messages.{turn.index}: each tool_use must have a single result. Found multiple `tool_result` blocks "
+                f"with id: {id_}"
+            )
+
+
+def _check_budget_turns(merged: list[Turn]) -> None:
+    """With a thinking budget, a turn that calls tools begins with its thinking."""
+    for turn in merged:
+        calls = any(isinstance(block, ToolUse) for block in turn.blocks)
+        if calls and not isinstance(turn.blocks[0], Thinking | RedactedThinking):
+            raise refused(
+                f"messages.{turn.index}.content.0.type: Expected `thinking` or `redacted_thinking`, but found "
+                f"`{_tag(turn.blocks[0])}`. When `thinking` is enabled, a final `assistant` message must start with a "
+                "thinking block."
+            )
+
+
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+
+
+def _check_tools(request: Request, model: Abilities) -> None:
+    given = [] if isinstance(request.tools, UnsetType) else request.tools
+    if not given and not isinstance(request.tool_choice, UnsetType):
+        raise refused("tool_choice: may only be specified while providing tools")
+    names = [str(tool.get("name", "")) for tool in given]
+    for index, tool in enumerate(given):
+        custom = tool_of(tool, index)
+        if custom is not None:
+            _check_tool(custom, f"tools.{index}.custom")
+    if len(set(names)) < len(names):
+        raise refused("tools: Tool names must be unique.")
+    if isinstance(request.tool_choice, ToolChoice) and request.tool_choice.name not in names:
+        raise refused(f"Tool '{request.tool_choice.name}' not found in provided tools")
+
+
+def _check_tool(tool: CustomTool, where: str) -> None:
+    if not _TOOL_NAME.fullmatch(tool.name):
+        raise refused(f"{where}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
+    if "type" not in tool.input_schema:
+        raise refused(f"{where}.input_schema.type: Field required")
+    if tool.input_schema["type"] != "object":
+        raise refused(f"{where}.input_schema.type: Input should be 'object'")
+    _check_schema(tool.input_schema, f"{where}.input_schema")
+    if tool.strict and (fault := next(faults(tool.input_schema), None)):
+        raise refused(f"{where}.input_schema: {fault}")
+
+
+def _check_output(request: Request, model: Abilities) -> None:
+    if not isinstance(request.output_config, OutputConfig):
+        return
+    effort, form = request.output_config.effort, request.output_config.format
+    if effort is not None and not model.efforts:
+        raise refused("This model does not support the effort parameter.")
+    if effort is not None and effort not in model.efforts:
+        raise refused(f"output_config.effort: '{effort}' is not supported for this model")
+    if form is None:
+        return
+    _check_schema(form.schema, "output_config.format.schema")
+    if fault := next(faults(form.schema), None):
+        raise refused(f"output_config.format.schema: {fault}")
+
+
+def _check_schema(schema: dict[str, Json], where: str) -> None:
+    if fault := malformed(schema):
+        raise refused(f"{where}: JSON schema is invalid. It must match JSON Schema draft 2020-12: {fault}")
+
+
+def cached(request: Request) -> bool:
+    return _cache_marks(request) > 0
+
+
+def _cache_marks(request: Request) -> int:
+    blocks: list[Block] = [block for turn in turns(request.messages) for block in turn.blocks]
+    system = request.system if isinstance(request.system, list) else []
+    tools = [] if isinstance(request.tools, UnsetType) else request.tools
+    marks = sum(getattr(block, "cache_control", None) is not None for block in [*system, *blocks])
+    return marks + sum(tool.get("cache_control") is not None for tool in tools) + (request.cache_control is not None)
+
+
+def _check_cache(request: Request) -> None:
+    marks = _cache_marks(request)
+    if marks > 4:
+        raise refused(f"A maximum of 4 blocks with cache_control may be provided. Found {marks}.")
