@@ -1,0 +1,290 @@
+"""One decided request on its way through its targets: stops 5 to 7. One row per attempt, whatever happens.
+
+While nothing has been said to the caller, a failure that another model may mend moves on to the next target. Once a
+byte has gone out it ends the stream with an error event instead.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from router import explain, ids, relay
+from router.call import Call, Clock, Origin
+from router.catalog import Model
+from router.decision import Decision, Wishes
+from router.dialects import ClientFace, StreamDecoder, chat, mended
+from router.errors import UpstreamError
+from router.journal import Entry
+from router.metrics import Metrics
+from router.record import EvidenceRow
+from router.recorder import Recorder
+from router.sse import Event, EventParser, EventTooLong, data_event
+from router.types import ChatRequest, Delta, Finished, Started, UsageReported
+from router.upstream import Answer, Stopwatch, Upstream
+
+HELD_EVENTS = 64  # what a stream may say before its first content; beyond, it is passed on as it is
+HELD_BYTES = 256 * 1024
+LINGER_S = 0.5
+CALLERS_DIALECT = "openai"
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every exchange shares."""
+
+    upstream: Upstream
+    faces: Mapping[str, ClientFace]
+    recorder: Recorder
+    metrics: Metrics
+    clock: Clock
+    max_attempts: int
+
+
+class Reply(Protocol):
+    """The way back to the caller. `headers` may be added to until something has been sent."""
+
+    headers: dict[str, str]
+
+    @property
+    def started(self) -> bool:
+        """Whether a byte has gone out."""
+
+    async def whole(self, body: bytes) -> None:
+        """Send a JSON body, and be done."""
+
+    async def piece(self, data: bytes) -> None:
+        """Send a piece of an event stream."""
+
+    async def end(self, data: bytes) -> None:
+        """Send the last piece of an event stream, and be done."""
+
+
+class Exchange:
+    """The attempts of one request."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        request: ChatRequest,
+        decision: Decision,
+        origin: Origin,
+        wishes: Wishes,
+        entry: Entry,
+        reply: Reply,
+    ) -> None:
+        self._parts = parts
+        self._request = request
+        self._decision = decision
+        self._origin = origin
+        self._wishes = wishes
+        self._entry = entry
+        self._reply = reply
+        self._waited_s = 0.0  # spent on attempts that are over
+        self._held = b""  # whole events that have not gone out yet
+        self._committed: asyncio.Future[bool] | None = None  # of the newest row
+
+    async def run(self) -> None:
+        """Call one target after the other until one answers. Raises the last UpstreamError when none does."""
+        try:
+            await self._run()
+        finally:
+            if self._entry.rows:
+                self._parts.metrics.answered(self._entry.rows[-1], self._since_received_s())
+
+    async def _run(self) -> None:
+        total_at = asyncio.get_running_loop().time() + self._parts.upstream.deadlines.total_s
+        targets = self._decision.targets[: self._parts.max_attempts]
+        for number, model in enumerate(targets, 1):
+            try:
+                await self._attempt(number, model, total_at)
+                return
+            except UpstreamError as error:
+                await self._parts.recorder.settled(self._committed)
+                if self._reply.started:
+                    await self._reply.end(self._held + data_event(chat.encode_error(error)))
+                    return
+                self._held = b""
+                if number == len(targets) or not error.retryable or asyncio.get_running_loop().time() >= total_at:
+                    raise
+                self._parts.metrics.fell_back(model.name, targets[number].name, error.kind)
+
+    async def _attempt(self, number: int, model: Model, total_at: float) -> None:
+        """One upstream call and its row. Raises UpstreamError."""
+        face = self._parts.faces[model.provider.dialect]
+        wire = face.encode_request(self._request, model)
+        call = Call(
+            self._origin,
+            self._decision,
+            model,
+            number,
+            row_id=ids.uuid7(),
+            clock=self._parts.clock,
+            waited_s=self._waited_s,
+        )
+        self._reply.headers |= _attempt_headers(call)
+        stream = self._request.stream
+        upstream = self._parts.upstream
+        try:
+            async with (
+                Stopwatch(upstream.deadlines, total_at, stream=stream) as stopwatch,
+                upstream.post(model.provider, wire, face.decode_error, stream=stream) as answer,
+            ):
+                await (self._stream if stream else self._whole)(call, face, answer, stopwatch)
+        except UpstreamError as error:
+            if not call.open:
+                return  # the answer is complete and recorded: only its caller was too slow
+            self._record(call, call.failed(error))
+            raise
+        except asyncio.CancelledError:
+            if call.open:
+                self._record(call, call.cancelled())
+            raise
+        finally:
+            self._waited_s += call.elapsed_s
+            if call.open:
+                self._record(call, call.broken())
+
+    async def _whole(self, call: Call, face: ClientFace, answer: Answer, _stopwatch: Stopwatch) -> None:
+        body = mended(b"".join([block async for block in answer.blocks]))
+        response = _reading(face.decode_response, body, ids.tool_call_id)
+        call.answered(response)
+        await self._settle(call)
+        extra = self._extra()
+        if call.model.provider.dialect == CALLERS_DIALECT:
+            document = relay.whole_passthrough(body, model=call.model.name, extra=extra)
+        else:
+            created = int(self._origin.at.timestamp())
+            document = relay.whole_translation(response, model=call.model.name, created=created, extra=extra)
+        await self._reply.whole(document)
+
+    async def _stream(self, call: Call, face: ClientFace, answer: Answer, stopwatch: Stopwatch) -> None:
+        decoder = face.stream_decoder(ids.tool_call_id)
+        stream = self._relay(call.model)
+        silent_events: int | None = 0  # None once content has come
+        async with aclosing(_event_groups(answer.blocks)) as groups:
+            async for events in _until_the_end(groups, decoder):
+                for event in events:
+                    deltas = self._take(event, decoder, stream, call)
+                    if any(_is_content(delta) for delta in deltas):
+                        silent_events = None
+                        stopwatch.content()
+                    elif silent_events is not None:
+                        silent_events += 1
+                if silent_events is None or silent_events > HELD_EVENTS or len(self._held) > HELD_BYTES:
+                    await self._send_held()
+        if not decoder.complete:
+            raise UpstreamError("truncated", "the provider's stream ended before its answer was complete")
+        if left := decoder.close():
+            self._say(call, stream, Event(b""), left)
+        answer.finished = True
+        await self._end(call, stream)
+
+    def _take(self, event: Event, decoder: StreamDecoder, stream: relay.StreamRelay, call: Call) -> Sequence[Delta]:
+        event = Event(mended(event.data), event.name)
+        deltas: Sequence[Delta] = _reading(decoder.feed, event)
+        self._say(call, stream, event, deltas)
+        return deltas
+
+    def _say(self, call: Call, stream: relay.StreamRelay, event: Event, deltas: Sequence[Delta]) -> None:
+        call.observe(deltas)
+        self._held += stream.feed(event, deltas)
+
+    async def _send_held(self) -> None:
+        held, self._held = self._held, b""
+        if held:
+            await self._reply.piece(held)
+
+    async def _end(self, call: Call, stream: relay.StreamRelay) -> None:
+        """The row first, then the end: a caller that has seen an answer end can count on its row."""
+        await self._settle(call)
+        held, self._held = self._held, b""
+        await self._reply.end(held + stream.finish(self._extra()))
+
+    def _relay(self, model: Model) -> relay.StreamRelay:
+        include_usage = self._request.include_usage
+        if model.provider.dialect == CALLERS_DIALECT:
+            return relay.Passthrough(model=model.name, include_usage=include_usage)
+        created = int(self._origin.at.timestamp())
+        return relay.Translation(model=model.name, created=created, include_usage=include_usage)
+
+    async def _settle(self, call: Call) -> None:
+        row = call.done()
+        self._record(call, row)
+        upstream_s = self._waited_s + call.elapsed_s
+        self._parts.metrics.timed("total", self._since_received_s() - upstream_s)
+        if row.cost_usd is not None and not self._request.stream:
+            self._reply.headers["x-router-cost-usd"] = f"{row.cost_usd:.8f}"
+        await self._parts.recorder.settled(self._committed)
+
+    def _record(self, call: Call, row: EvidenceRow) -> None:
+        call.open = False
+        self._entry.rows.append(row)
+        self._committed = self._parts.recorder.finish(row, provider=call.model.provider.name, keep=self._wishes.record)
+
+    def _since_received_s(self) -> float:
+        return self._parts.clock() - self._origin.received
+
+    def _extra(self) -> dict[str, Any]:
+        """The explanation, where the caller asked for it in full."""
+        if not self._wishes.explain:
+            return {}
+        facts = {"decision": ids.decision_id(self._origin.request_id), "request_id": self._origin.request_id}
+        return {"router": explain.document(self._decision, self._entry.rows, **facts)}
+
+
+def _attempt_headers(call: Call) -> dict[str, str]:
+    headers = {
+        "x-router-model": call.model.name,
+        "x-router-reason": call.decision.reason if call.attempt == 1 else "fallback",
+        "x-router-attempts": str(call.attempt),
+        "x-router-overhead-ms": f"{call.overhead_ms:.3f}",
+    }
+    if call.model.provider.simulated:
+        headers["x-router-simulated"] = "true"
+    return headers
+
+
+def _is_content(delta: Delta) -> bool:
+    """Whether a caller would see it as part of the answer: anything but role, usage and end."""
+    return not isinstance(delta, Started | UsageReported | Finished)
+
+
+async def _event_groups(blocks: AsyncIterator[bytes]) -> AsyncGenerator[list[Event], None]:
+    """The events of a stream, those of one block together."""
+    parser = EventParser()
+    try:
+        async for block in blocks:
+            yield parser.feed(block)
+    except EventTooLong as error:
+        raise UpstreamError("protocol", f"the provider's stream has {error}") from None
+    yield parser.close()
+
+
+async def _until_the_end(
+    groups: AsyncIterator[list[Event]], decoder: StreamDecoder
+) -> AsyncGenerator[list[Event], None]:
+    """The groups up to the dialect's own end, and what follows it within LINGER_S where the dialect lingers."""
+    while not decoder.complete or decoder.lingers:
+        try:
+            async with asyncio.timeout(LINGER_S if decoder.complete else None):
+                events = await anext(groups)
+        except (StopAsyncIteration, TimeoutError):
+            return
+        except UpstreamError:
+            if decoder.complete:
+                return  # all has been said
+            raise
+        yield events
+
+
+def _reading(decode: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Decode what a provider sent: JSON of a shape that the dialect doesn't know is the provider's fault, not ours."""
+    try:
+        return decode(*args, **kwargs)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UpstreamError("protocol", "the provider's answer has an unknown shape") from error

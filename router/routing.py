@@ -1,0 +1,123 @@
+"""Stops 2 to 4: read a request, classify it, decide who answers. No upstream call, and nothing is remembered."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from router.call import Clock
+from router.catalog import Catalog
+from router.decision import Classification, Decision, Wishes
+from router.dialects import ClientFace, chat
+from router.errors import BadRequest, NotFound
+from router.metrics import Metrics
+from router.policies import Policy, Question, pinned, ranked, requirements
+from router.table import RoutingTable
+from router.types import ChatRequest
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the operator configured, as one value: replaced whole when the configuration is read again."""
+
+    catalog: Catalog
+    classes: tuple[str, ...]
+    policies: Mapping[str, Policy]
+    classify: Callable[[ChatRequest], Classification]
+
+    def policy(self, task_class: str) -> Policy:
+        return self.policies.get(task_class) or self.policies.get("default") or Policy()
+
+
+class Router:
+    """Decides by what is configured and by the table in force at the moment, which `tables` gives first.
+
+    The second is the table of the configuration: it speaks for the classes that the one in force leaves out.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        tables: Callable[[], tuple[RoutingTable, RoutingTable]],
+        faces: Mapping[str, ClientFace],
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self.setup = setup
+        self._tables = tables
+        self._faces = faces
+        self._metrics = metrics
+        self._clock = clock
+
+    def decide(self, body: bytes, wishes: Wishes) -> tuple[ChatRequest, Decision]:
+        """The request in `body` and who is to answer it. Raises RouterError for what can't be read or answered."""
+        setup, (table, initial) = self.setup, self._tables()
+        started = self._clock()
+        request = chat.decode_request(body)
+        decoded = self._clock()
+        wishes = _with_model_name(setup, wishes, request.model)
+        classification = _classification(setup, wishes, request)
+        classified = self._clock()
+        question = _question(setup, wishes, request, classification.task_class, self._faces)
+        model = setup.catalog.find(wishes.model) if wishes.model else None
+        if model is None:
+            decision = ranked.choose(question, classification, table, initial)
+        else:
+            decision = pinned.choose(question, classification, table.version, model)
+        self._metrics.timed("decode", decoded - started)
+        self._metrics.timed("classify", classified - decoded)
+        self._metrics.timed("decide", self._clock() - classified)
+        return request, decision
+
+
+def _with_model_name(setup: Setup, wishes: Wishes, name: str) -> Wishes:
+    """The wishes with what the body's `model` says; a header of the same meaning wins. Unknown names are refused."""
+    name = setup.catalog.aliases.get(name, name)
+    if wishes.model is not None:
+        if setup.catalog.find(wishes.model) is None:
+            text = f"x-router-model is {wishes.model!r}; it can be {_some(setup.catalog.names())}"
+            raise BadRequest(text, param="x-router-model")
+        return wishes
+    if name == AUTO:
+        return wishes
+    prefix, _, task_class = name.partition(":")
+    if prefix == AUTO:
+        if task_class not in setup.classes:
+            text = f"there is no task class {task_class!r}; after auto: it can be {', '.join(setup.classes)}"
+            raise NotFound(text, param="model", code="model_not_found")
+        return wishes if wishes.task_class else replace(wishes, task_class=task_class)
+    if setup.catalog.find(name) is None:
+        text = (
+            f"the model {name[:100]!r} does not exist; it can be auto, auto:<task class>, or a name of GET /v1/models"
+        )
+        raise NotFound(text, param="model", code="model_not_found")
+    return replace(wishes, model=name)
+
+
+def _some(names: list[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _classification(setup: Setup, wishes: Wishes, request: ChatRequest) -> Classification:
+    if wishes.task_class is None:
+        return setup.classify(request)
+    if wishes.task_class not in setup.classes:
+        text = f"x-router-task-class is {wishes.task_class!r}; it can be {', '.join(setup.classes)}"
+        raise BadRequest(text, param="x-router-task-class")
+    return Classification(wishes.task_class, "explicit", why=("named by the caller",))
+
+
+def _question(
+    setup: Setup, wishes: Wishes, request: ChatRequest, task_class: str, faces: Mapping[str, ClientFace]
+) -> Question:
+    policy = setup.policy(task_class)
+    limits = [limit for limit in (wishes.max_cost_usd, policy.max_cost_usd) if limit is not None]
+    return Question(
+        request=request,
+        requirements=requirements(request),
+        catalog=setup.catalog,
+        policy=Policy(wishes.objective or policy.objective, min(limits, default=None)),
+        today=datetime.now(UTC).date(),
+        obstacles=lambda asked, model: faces[model.provider.dialect].obstacles(asked, model),
+    )
