@@ -55,7 +55,8 @@ class Application:
 
 def build(settings: Settings, read_again: Callable[[], Settings]) -> Application:
     """Put it together. `read_again` gives fresh settings for a reload. Raises ConfigError, EvidenceError."""
-    logger = log.make(settings.log.level, settings.secrets())
+    secrets = settings.secrets()
+    logger = log.make(settings.log.level, secrets)
     metrics = Metrics()
     keys = Keys(_keys(settings))
     path = sqlite_path(settings.evidence.url)
@@ -75,6 +76,7 @@ def build(settings: Settings, read_again: Callable[[], Settings]) -> Application
     def reload() -> None:
         fresh = read_again()
         renewed, initial = setup_of(fresh), fresh.initial_table()  # may raise ConfigError: nothing has changed yet
+        secrets.extend(set(fresh.secrets()) - set(secrets))  # the old ones stay secret too
         metrics.allow(renewed.catalog.names(), renewed.classes)
         keys.replace(_keys(fresh))
         router.setup = renewed

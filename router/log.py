@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -15,14 +15,14 @@ REDACTED = b"[redacted]"
 SHORTEST_SECRET = 4  # a placeholder such as "x" is no secret, and blotting it out would garble every line
 
 
-def make(level: Level, secrets: Iterable[str]) -> Log:
-    """A logger that writes JSON lines to stderr. `secrets` never appear in a line."""
-    blotted = [_in_json(secret) for secret in secrets if len(secret) >= SHORTEST_SECRET]
+def make(level: Level, secrets: Sequence[str]) -> Log:
+    """A logger that writes JSON lines to stderr. No one of `secrets`, read anew for each line, appears in it."""
 
     def render(_logger: object, _method: str, event: dict[str, Any]) -> bytes:
         line = msgspec.json.encode(event, enc_hook=str)
-        for secret in blotted:
-            line = line.replace(secret, REDACTED)
+        for secret in secrets:
+            if len(secret) >= SHORTEST_SECRET:
+                line = line.replace(_in_json(secret), REDACTED)
         return line
 
     log: Log = structlog.wrap_logger(

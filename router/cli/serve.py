@@ -15,6 +15,7 @@ from router.errors import ConfigError
 
 if TYPE_CHECKING:
     from router.app import Application
+    from router.settings import Settings
 
 GRACE_S = 30  # what is in flight at SIGTERM may take this long to finish
 BACKLOG = 2048
@@ -30,11 +31,11 @@ def serve(context: Context, host: str | None, port: int | None) -> None:
     host = host or settings.server.host
     settings.check_host(host)
     listener = _listen(host, settings.server.port if port is None else port)
-    run(context, listener)
+    run(context, host, listener)
 
 
-def run(context: Context, listener: socket.socket) -> None:
-    """Serve on `listener` until told to stop."""
+def run(context: Context, host: str, listener: socket.socket) -> None:
+    """Serve on `listener`, which is bound to `host`, until told to stop."""
     import os
 
     import uvicorn
@@ -42,7 +43,12 @@ def run(context: Context, listener: socket.socket) -> None:
     from router.app import build
     from router.settings import load
 
-    application = build(context.settings, lambda: load(context.config, os.environ))
+    def read_again() -> "Settings":
+        settings = load(context.config, os.environ)
+        settings.check_host(host)  # a reload that drops the last key doesn't open the address we listen on
+        return settings
+
+    application = build(context.settings, read_again)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -243,3 +243,26 @@ def test_two_interrupts_stop_at_once_without_a_traceback(tmp_path: Path) -> None
         proxy.process.send_signal(signal.SIGINT)
         proxy.process.wait(10)
         assert "Traceback" not in proxy.log
+
+
+def test_a_reload_that_drops_the_last_key_does_not_open_the_address(tmp_path: Path) -> None:
+    key = {"id": "app", "sha256": hashlib.sha256(b"app-key").hexdigest()}
+    (tmp_path / "own.yaml").write_text(json.dumps({"keys": [key]}))
+    with running(tmp_path, config={"keys": [key], "server": {"host": "0.0.0.0"}}) as proxy:
+        (tmp_path / "own.yaml").write_text("keys: []")  # the host is left to what the first file said
+        proxy.process.send_signal(signal.SIGHUP)
+        proxy.until(lambda: "the configuration was not taken" in proxy.log)
+        assert proxy.chat().status_code == 401
+
+
+def test_a_key_that_came_by_a_reload_is_never_logged(tmp_path: Path) -> None:
+    with running(tmp_path, config={}) as proxy:
+        provider = {"dialect": "openai", "base_url": "http://127.0.0.1:9", "api_key": "renewed-key"}
+        model = {"provider": "local", "id": "renewed-key"}
+        (tmp_path / "own.yaml").write_text(
+            json.dumps({"providers": {"local": provider}, "models": {"renewed-key": model}})
+        )
+        assert proxy.client.post("/v1/router/reload").status_code == 200
+        assert proxy.chat(model="renewed-key").status_code == 502
+        proxy.until(lambda: '"outcome":"error"' in proxy.log)
+        assert "renewed-key" not in proxy.log and "[redacted]" in proxy.log
