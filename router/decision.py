@@ -81,7 +81,6 @@ class Candidate:
     model: Model | None
     excluded: Exclusion | None = None
     detail: str | None = None
-    utility: float | None = None
     estimated_cost_usd: float | None = None
 
 

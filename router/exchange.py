@@ -134,7 +134,10 @@ class Exchange:
                 Stopwatch(upstream.deadlines, total_at, stream=stream) as stopwatch,
                 upstream.post(model.provider, wire, face.decode_error, stream=stream) as answer,
             ):
-                await (self._stream if stream else self._whole)(call, face, answer, stopwatch)
+                if stream:
+                    await self._stream(call, face, answer, stopwatch)
+                else:
+                    await self._whole(call, face, answer)
         except UpstreamError as error:
             if not call.open:
                 return  # the answer is complete and recorded: only its caller was too slow
@@ -149,7 +152,7 @@ class Exchange:
             if call.open:
                 self._record(call, call.broken())
 
-    async def _whole(self, call: Call, face: ClientFace, answer: Answer, _stopwatch: Stopwatch) -> None:
+    async def _whole(self, call: Call, face: ClientFace, answer: Answer) -> None:
         body = mended(b"".join([block async for block in answer.blocks]))
         response = _reading(face.decode_response, body, ids.tool_call_id)
         call.answered(response)

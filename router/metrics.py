@@ -16,7 +16,6 @@ from router.record import EvidenceRow
 
 Phase = Literal["decode", "classify", "decide", "total"]
 Publication = Literal["published", "refused"]
-Stored = Literal["written", "duplicate", "dropped"]
 
 _SECONDS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 12, 20, 30, 60, 120, 300, 600)
 _OVERHEAD = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1)

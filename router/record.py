@@ -16,8 +16,6 @@ Source = Literal["benchmark", "live", "shadow", "import", "simulated"]
 Outcome = Literal["ok", "error", "truncated", "cancelled"]
 UsageSource = Literal["provider", "estimated"]
 
-SCHEMA_VERSION = 1
-
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRow:

@@ -35,7 +35,7 @@ from router.shape import (
     digest,
     json_schema,
 )
-from router.yaml_source import Node, Place, explain, find, laid_over, nearest, plain, read
+from router.yaml_source import Node, Place, explain, find, laid_over, plain, read, suggestion
 
 T = TypeVar("T")
 
@@ -129,7 +129,7 @@ class Settings:
         for task_class, ranking in found.classes.items():
             for index, model in enumerate(ranking.models):
                 if model not in self.shape.models:
-                    hint = nearest(model, self.shape.models)
+                    hint = suggestion(model, self.shape.models)
                     text = f"{task_class} names the model {model!r}, which is not in models{hint}"
                     raise TableError(text, path=("classes", task_class, "models", index))
 
@@ -299,14 +299,14 @@ def _model_problems(name: str, row: ModelRow, shape: Shape, root: Node) -> Probl
     if problem := _reserved(name):
         yield _key_place(root, "models", name), problem
     if row.provider not in providers:
-        known = nearest(row.provider, providers)
+        known = suggestion(row.provider, providers)
         yield at("provider"), f"models.{name}.provider is {row.provider!r}, which isn't there{known}"
     for index, fallback in enumerate(row.fallbacks):
         if fallback not in others:
             hint = _meant(fallback, others)
             yield at("fallbacks", index), f"models.{name}.fallbacks names {fallback!r}, which isn't another model{hint}"
     if row.effort is not None and row.efforts and row.effort not in row.efforts:
-        known = nearest(row.effort, row.efforts)
+        known = suggestion(row.effort, row.efforts)
         yield at("effort"), f"models.{name}.effort is {row.effort!r}, which isn't one of its efforts{known}"
     if len({price.valid_from for price in row.price}) < len(row.price):
         yield at("price"), f"models.{name}.price has two prices from the same day; give each a `from` of its own"
@@ -318,7 +318,7 @@ def _class_problems(shape: Shape, root: Node) -> Problems:
         if name not in classes:
             yield (
                 _key_place(root, "policies", name),
-                f"policies names the class {name!r}, which isn't there{nearest(name, classes)}",
+                f"policies names the class {name!r}, which isn't there{suggestion(name, classes)}",
             )
     if GENERAL not in classes:
         yield _key_place(root, "classes", GENERAL), f"{GENERAL} can't be removed: it takes what no other class does"
@@ -346,7 +346,7 @@ def _alias_problems(shape: Shape, root: Node) -> Problems:
 
 
 def _meant(word: str, known: Iterable[str]) -> str:
-    hint = nearest(word, known)
+    hint = suggestion(word, known)
     return hint if hint.startswith("; did") else ""
 
 

@@ -99,8 +99,3 @@ class EventParser:
 def data_event(data: bytes) -> bytes:
     """An event with no name, as OpenAI and Gemini send them. `data` has no line breaks."""
     return b"data: " + data + b"\n\n"
-
-
-def named_event(name: str, data: bytes) -> bytes:
-    """An event with a name, as Anthropic and OpenAI's Responses API send them. `data` has no line breaks."""
-    return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"

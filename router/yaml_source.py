@@ -3,7 +3,6 @@
 Knows nothing of what the settings mean; `explain` reads what would be right off a JSON Schema.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from router.errors import ConfigError
+from router.errors import ConfigError, nearest
 
 Path = tuple[str | int, ...]
 Scalar = str | int | float | bool | date | None
@@ -95,13 +94,10 @@ def find(root: Node, path: Iterable[str | int]) -> Node:
     return node
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def suggestion(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or `; it can be a, b or c` when nothing is near."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; it can be {_listed(names)}" if names else ""
+    return nearest(word, names) or (f"; it can be {_listed(names)}" if names else "")
 
 
 def explain(error: ValidationError, root: Node, schema: Mapping[str, Any]) -> list[tuple[Place, str]]:
@@ -243,7 +239,7 @@ def _unknown_key(path: Path, root: Node, schema: Mapping[str, Any]) -> tuple[Pla
     forms = _forms(_schema_at(schema, path[:-1]), schema)
     known = [key for form in forms for key in form.get("properties", {})]
     where = f" in {dotted(path[:-1])}" if len(path) > 1 else ""
-    return node.key_place or node.place, f"unknown key {path[-1]!r}{where}{nearest(str(path[-1]), known)}"
+    return node.key_place or node.place, f"unknown key {path[-1]!r}{where}{suggestion(str(path[-1]), known)}"
 
 
 def dotted(path: Path) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.sse import EVENT_LIMIT, Event, EventParser, EventTooLong, data_event, named_event
+from router.sse import EVENT_LIMIT, Event, EventParser, EventTooLong, data_event
 
 
 def parsed(*blocks: bytes) -> list[Event]:
@@ -75,7 +75,10 @@ def test_blocks_don_t_matter(stream: bytes, cuts: list[int]) -> None:
 @given(st.lists(st.tuples(st.sampled_from(["message", "ping", "content_block_delta"]), st.text().map(str.encode))))
 def test_what_we_write_is_read_back(events: list[tuple[str, bytes]]) -> None:
     kept = [(name, data.replace(b"\n", b"").replace(b"\r", b"")) for name, data in events]
-    stream = b"".join(data_event(data) if name == "message" else named_event(name, data) for name, data in kept)
+    stream = b"".join(
+        data_event(data) if name == "message" else b"event: " + name.encode() + b"\n" + data_event(data)
+        for name, data in kept
+    )
 
     assert parsed(stream) == [Event(data, name) for name, data in kept]
 

@@ -148,7 +148,9 @@ def _evidence_routes(office: Office) -> list[HTTPRouteHandler]:
         try:
             rows = await asyncio.to_thread(office.pool.recent, after=after, limit=limit)
         except EvidenceError as error:
-            raise BadRequest(str(error), param="after" if after else None) from None
+            if not after:
+                raise
+            raise BadRequest(str(error), param="after") from None
         write, media_type = _WRITERS[format]
         cursor = {"x-router-next": rows[-1].row_id} if rows else {}
         return Response(write(rows), media_type=media_type, headers=cursor)
