@@ -21,7 +21,7 @@ from router import __version__, log
 from router.catalog import Provider
 from router.classifiers import GENERAL, CustomClass, rules
 from router.decision import Classification
-from router.dialects import ClientFace, anthropic, gemini, openai
+from router.dialects import ClientFace, ServerFace, anthropic, chat, gemini, openai, responses
 from router.errors import ConfigError
 from router.evidence.sqlite import open_pool, sqlite_path
 from router.exchange import Parts
@@ -32,17 +32,20 @@ from router.metrics import Metrics
 from router.proxy import Proxy
 from router.recorder import Recorder
 from router.routing import Router, Setup
+from router.sessions import Sessions
 from router.settings import Settings
 from router.shelf import open_shelf
 from router.simulated.transport import SimulatedTransport
+from router.state import open_state
 from router.table import RoutingTable
 from router.transport import Transport
-from router.types import ChatRequest
+from router.types import ChatRequest, Wire
 from router.upstream import Deadlines, HttpTransport, Upstream
-from router.web import chat, errors, models, ops, router_api
+from router.web import calls, errors, models, ops, router_api
 from router.web.auth import Key, Keys
 
-FACES: dict[str, ClientFace] = {"openai": openai.FACE, "anthropic": anthropic.FACE, "gemini": gemini.FACE}
+FACES: dict[Wire, ClientFace] = {"chat": openai.FACE, "messages": anthropic.FACE, "gemini": gemini.FACE}
+DOORS: dict[str, ServerFace] = {"/v1/chat/completions": chat.FACE, "/v1/responses": responses.FACE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ def build(settings: Settings, read_again: Callable[[], Settings]) -> Application
     journal = Journal()
     transports = Transports()
     upstream = Upstream(transports.of, Deadlines(**settings.timeouts.model_dump()))
-    parts = Parts(upstream, FACES, recorder, metrics, time.monotonic, settings.retries.max_attempts)
+    state = open_state(settings.state.url, int(settings.state.max_mb * 1_000_000))
+    sessions = Sessions(state, logger)
+    parts = Parts(upstream, FACES, recorder, sessions, metrics, time.monotonic, settings.retries.max_attempts)
     setup = setup_of(settings)
     router = Router(setup, lambda: (feed.table, feed.initial), FACES, metrics, time.monotonic)
     proxy = Proxy(router, journal, parts)
@@ -90,12 +95,13 @@ def build(settings: Settings, read_again: Callable[[], Settings]) -> Application
             gc.freeze()
             yield
         await transports.aclose()
+        await state.aclose()
         pool.close()
         shelf.close()
 
     limits = settings.limits
     gate = Gate(limits.in_flight, limits.queue_s)
-    door = chat.Door(keys, gate, metrics, time.monotonic, int(limits.body_mb * 1_000_000))
+    door = calls.Door(keys, gate, metrics, time.monotonic, int(limits.body_mb * 1_000_000))
     office = router_api.Office(router, keys, journal, pool, shelf, feed, reload)
     checks: ops.Checks = {
         "evidence": lambda: (recorder.healthy, "ok" if recorder.healthy else "rows are being dropped; see the log"),
@@ -103,7 +109,7 @@ def build(settings: Settings, read_again: Callable[[], Settings]) -> Application
     }
     asgi = Litestar(
         [
-            chat.route(proxy, door),
+            *(calls.route(path, face, proxy.handle, door) for path, face in DOORS.items()),
             *models.routes(router, keys),
             *router_api.routes(office),
             *ops.routes(metrics, keys, checks),

@@ -6,48 +6,54 @@ Values only; config/models.yaml fills them. A quirk of a model is a field here, 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from typing import Literal
 
-from router.types import Effort, Usage
+from router.types import ChatRequest, Effort, Usage, Wire
 
 DialectName = Literal["openai", "anthropic", "gemini"]
 
 SIMULATED_PREFIX = "simulated/"
-STANDARD_TIERS = (None, "auto", "default")
+STANDARD_TIERS = (None, "auto", "default", "standard", "standard_only")
 
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """USD per million tokens, in force from `valid_from`; `above_*` replace the rates of the whole call when its
-    input is longer than `above_input_tokens`. A missing cached or cache-write rate means the plain input rate."""
+    """USD per million tokens, in force from `valid_from`; the rates of `above` hold for the whole call when its input
+    is longer than `above_input_tokens`, those of `tiers` when it is billed as that service tier. A missing cached or
+    cache-write rate means the plain input rate, a missing one of the hour-long cache that of the short one."""
 
     input: float
     output: float
     cached: float | None = None
     cache_write: float | None = None
+    cache_write_1h: float | None = None
     valid_from: date | None = None
     above_input_tokens: int | None = None
-    above_input: float | None = None
-    above_cached: float | None = None
-    above_output: float | None = None
+    above: "Tariff | None" = None
+    tiers: Mapping[str, "Tariff"] = field(default_factory=dict)
 
     def cost_usd(self, usage: Usage) -> float:
-        input_rate, output_rate, cached_rate = self.input, self.output, self.cached
-        if self.above_input_tokens is not None and usage.input_tokens > self.above_input_tokens:
-            input_rate = self.above_input if self.above_input is not None else input_rate
-            output_rate = self.above_output if self.above_output is not None else output_rate
-            cached_rate = self.above_cached if self.above_cached is not None else cached_rate
-        plain = max(usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens, 0)
+        """USD of one call at the standard tier."""
+        limit = self.above_input_tokens
+        if self.above is not None and limit is not None and usage.input_tokens > limit:
+            return self.above.cost_usd(usage)
+        long_lived = min(usage.cache_write_1h_tokens, usage.cache_write_tokens)
+        cached, write = _first(self.cached, self.input), _first(self.cache_write, self.input)
         total = (
-            plain * input_rate
-            + usage.cached_tokens * (input_rate if cached_rate is None else cached_rate)
-            + usage.cache_write_tokens * (input_rate if self.cache_write is None else self.cache_write)
-            + usage.output_tokens * output_rate
+            max(usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens, 0) * self.input
+            + usage.cached_tokens * cached
+            + (usage.cache_write_tokens - long_lived) * write
+            + long_lived * _first(self.cache_write_1h, write)
+            + usage.output_tokens * self.output
         )
         return total / 1_000_000
+
+
+def _first(rate: float | None, otherwise: float) -> float:
+    return otherwise if rate is None else rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,8 @@ class Provider:
 
 @dataclass(frozen=True)  # no slots: the price version is worked out once
 class Model:
-    """A row of the catalogue. `id` is the provider's name for it; `effort` makes a variant of the same id."""
+    """A row of the catalogue. `id` is the provider's name for it; `effort` makes a variant of the same id.
+    An `embedding` model makes vectors and nothing else."""
 
     name: str
     provider: Provider
@@ -77,20 +84,27 @@ class Model:
     fallbacks: tuple[str, ...] = ()
     context_tokens: int = 128_000
     max_output_tokens: int = 32_000
+    kind: Literal["chat", "embedding"] = "chat"
+    dimensions: int | None = None  # of an embedding model's vectors, unless asked for fewer
     # what it takes
     tools: bool = True
     images: bool = False
     audio: bool = False
     files: bool = False
-    json_schema: bool = True
+    json_schema: bool = True  # its answers can be held to a schema; where not, they are checked before they leave
+    logprobs: bool = True
+    choices: bool = True  # several answers to one request
     # quirks of its wire format
     sampling: bool = True  # takes temperature and top_p; where not, they are advisory and left out
     stop: bool = True  # takes stop sequences
-    tools_with_effort: bool = True  # takes function tools together with an explicit reasoning effort
+    endpoints: tuple[Literal["chat", "responses"], ...] = ("chat",)  # of a provider that speaks OpenAI's dialect
+    tools_on_chat: Literal["always", "unless_effort", "effort_none"] = "always"  # function tools on chat completions
     forced_tool_choice: bool = True
+    mid_system: bool = False  # takes system messages in the middle of a conversation
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_completion_tokens"
     efforts: tuple[Effort, ...] = ()  # levels it knows; empty: it has no such control
     thinking: Literal["none", "adaptive", "budget", "level"] = "none"  # how effort is said in its dialect
+    thinking_off: Literal["unsaid", "disabled", "between_tools", "never"] = "unsaid"  # how it is kept from thinking
 
     @cached_property
     def price_version(self) -> str | None:
@@ -108,12 +122,37 @@ class Model:
     def cost_usd(self, usage: Usage | None, day: date, service_tier: str | None = None) -> float | None:
         """USD of one call, None when the price or the usage is unknown (never 0 by accident).
 
-        The catalogue has the prices of the standard tier; those of another one asked for are not known.
+        The tier is the one that the provider billed, where it says so, else `service_tier`, the one asked for.
         """
         tariff = self.tariff(day)
-        if tariff is None or usage is None or service_tier not in STANDARD_TIERS:
+        if tariff is None or usage is None:
             return None
-        return tariff.cost_usd(usage)
+        tier = usage.service_tier or service_tier
+        if tier not in STANDARD_TIERS:
+            tariff = tariff.tiers.get(str(tier))
+        return None if tariff is None else tariff.cost_usd(usage)
+
+    def wire(self, request: ChatRequest) -> Wire:
+        """The wire format in which this model is asked `request`."""
+        match self.provider.dialect:
+            case "anthropic":
+                return "messages"
+            case "gemini":
+                return "gemini"
+            case "openai":
+                return "responses" if self._needs_responses(request) else "chat"
+
+    def _needs_responses(self, request: ChatRequest) -> bool:
+        if "responses" not in self.endpoints:
+            return False
+        return request.wire == "responses" or "chat" not in self.endpoints or not self.takes_tools_on_chat(request)
+
+    def takes_tools_on_chat(self, request: ChatRequest) -> bool:
+        """Whether chat completions takes the request's function tools together with its effort."""
+        if self.tools_on_chat == "always" or not any(tool.kind == "function" for tool in request.tools):
+            return True
+        effort = request.effort or self.effort
+        return effort == "none" or (effort is None and self.tools_on_chat == "unless_effort")
 
 
 class Catalog:

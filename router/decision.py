@@ -17,6 +17,8 @@ Exclusion = Literal[
     "no_audio",
     "no_files",
     "no_json_schema",
+    "no_chat",  # it makes embeddings
+    "bound_history",  # the conversation is kept by another provider, and not by us
     "context_too_small",
     "unsupported_parameter",  # the dialect or the model can't express a field of the request
     "over_max_cost",  # its estimated cost is over x-router-max-cost-usd or the policy's limit
@@ -71,6 +73,7 @@ class Wishes:
     session: str | None = None
     explain: bool = False
     record: bool = True
+    validate: bool = True  # an answer that misses its schema is not passed on
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@
     ConfigError                 the operator's files: "file:line:column: what, and what would be right"
     TableError                  a routing table that can't be used, and why
     EvidenceError               evidence that can't be read or written, and why
+    StateError                  what processes share can't be read or written, and why
 
 Messages say what was wrong, the value, and what would be right; never a key or a prompt.
 """
@@ -35,10 +36,21 @@ UpstreamKind = Literal[
     "credentials",  # 401, 403: our key, so the operator's fault
     "not_found",  # 404: the upstream id in the catalogue is wrong, so the operator's fault
     "quota",  # our account is out of money
+    "invalid_output",  # the answer doesn't fit the schema that was asked for
 ]
 
 RETRYABLE: frozenset[UpstreamKind] = frozenset(
-    {"connect", "timeout", "rate_limited", "overloaded", "server", "protocol", "truncated", "quota"}
+    {
+        "connect",
+        "timeout",
+        "rate_limited",
+        "overloaded",
+        "server",
+        "protocol",
+        "truncated",
+        "quota",
+        "invalid_output",
+    }
 )
 
 _POINTLESS: frozenset[UpstreamKind] = frozenset({"credentials", "not_found", "quota"})
@@ -129,6 +141,7 @@ _UPSTREAM: dict[UpstreamKind, tuple[int, str, str]] = {
     "credentials": (502, "server_error", "upstream_credentials"),
     "not_found": (502, "server_error", "upstream_model_not_found"),
     "quota": (429, "insufficient_quota", "insufficient_quota"),
+    "invalid_output": (502, "server_error", "invalid_output"),
 }
 
 
@@ -176,6 +189,10 @@ class EvidenceError(Exception):
     def __init__(self, message: str, *, passing: bool = True) -> None:
         super().__init__(message)
         self.passing = passing
+
+
+class StateError(Exception):
+    """What processes share can't be read or written, and why."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -10,24 +10,25 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from router import explain, ids, relay
+from router import explain, ids, output, relay
 from router.call import Call, Clock, Origin
 from router.catalog import Model
 from router.decision import Decision, Wishes
-from router.dialects import ClientFace, StreamDecoder, chat, mended
-from router.errors import UpstreamError
+from router.dialects import ClientFace, Frame, ServerFace, StreamDecoder, StreamRelay, mended
+from router.errors import UpstreamError, UpstreamKind
 from router.journal import Entry
 from router.metrics import Metrics
 from router.record import EvidenceRow
 from router.recorder import Recorder
-from router.sse import Event, EventParser, EventTooLong, data_event
-from router.types import ChatRequest, Delta, Finished, Started, UsageReported
+from router.sessions import Sessions
+from router.sse import Event, EventParser, EventTooLong
+from router.types import ChatRequest, ChatResponse, Delta, Finished, Started, UsageReported, Wire, fold
 from router.upstream import Answer, Stopwatch, Upstream
 
 HELD_EVENTS = 64  # what a stream may say before its first content; beyond, it is passed on as it is
 HELD_BYTES = 256 * 1024
 LINGER_S = 0.5
-CALLERS_DIALECT = "openai"
+_ONCE_MORE: frozenset[UpstreamKind] = frozenset({"invalid_output"})  # worth one other model, no more
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,8 +39,9 @@ class Parts:
     """What every exchange shares."""
 
     upstream: Upstream
-    faces: Mapping[str, ClientFace]
+    faces: Mapping[Wire, ClientFace]
     recorder: Recorder
+    sessions: Sessions
     metrics: Metrics
     clock: Clock
     max_attempts: int
@@ -70,6 +72,7 @@ class Exchange:
     def __init__(
         self,
         parts: Parts,
+        door: ServerFace,
         request: ChatRequest,
         decision: Decision,
         origin: Origin,
@@ -78,6 +81,7 @@ class Exchange:
         reply: Reply,
     ) -> None:
         self._parts = parts
+        self._door = door
         self._request = request
         self._decision = decision
         self._origin = origin
@@ -86,6 +90,7 @@ class Exchange:
         self._reply = reply
         self._waited_s = 0.0  # spent on attempts that are over
         self._held = b""  # whole events that have not gone out yet
+        self._stream_relay: StreamRelay | None = None  # of the attempt that runs
         self._committed: asyncio.Future[bool] | None = None  # of the newest row
 
     async def run(self) -> None:
@@ -99,23 +104,28 @@ class Exchange:
     async def _run(self) -> None:
         total_at = asyncio.get_running_loop().time() + self._parts.upstream.deadlines.total_s
         targets = self._decision.targets[: self._parts.max_attempts]
+        failures: list[UpstreamKind] = []
         for number, model in enumerate(targets, 1):
             try:
                 await self._attempt(number, model, total_at)
                 return
             except UpstreamError as error:
                 await self._parts.recorder.settled(self._committed)
-                if self._reply.started:
-                    await self._reply.end(self._held + data_event(chat.encode_error(error)))
+                if self._reply.started and self._stream_relay is not None:
+                    await self._reply.end(self._held + self._stream_relay.fail(error))
                     return
                 self._held = b""
-                if number == len(targets) or not error.retryable or asyncio.get_running_loop().time() >= total_at:
+                again = error.kind in _ONCE_MORE and error.kind in failures
+                failures.append(error.kind)
+                late = asyncio.get_running_loop().time() >= total_at
+                if number == len(targets) or not error.retryable or again or late:
                     raise
                 self._parts.metrics.fell_back(model.name, targets[number].name, error.kind)
 
     async def _attempt(self, number: int, model: Model, total_at: float) -> None:
         """One upstream call and its row. Raises UpstreamError."""
-        face = self._parts.faces[model.provider.dialect]
+        spoken = model.wire(self._request)
+        face = self._parts.faces[spoken]
         wire = face.encode_request(self._request, model)
         call = Call(
             self._origin,
@@ -135,9 +145,9 @@ class Exchange:
                 upstream.post(model.provider, wire, face.decode_error, stream=stream) as answer,
             ):
                 if stream:
-                    await self._stream(call, face, answer, stopwatch)
+                    await self._stream(call, face, spoken, answer, stopwatch)
                 else:
-                    await self._whole(call, face, answer)
+                    await self._whole(call, face, spoken, answer)
         except UpstreamError as error:
             if not call.open:
                 return  # the answer is complete and recorded: only its caller was too slow
@@ -152,27 +162,38 @@ class Exchange:
             if call.open:
                 self._record(call, call.broken())
 
-    async def _whole(self, call: Call, face: ClientFace, answer: Answer) -> None:
+    async def _whole(self, call: Call, face: ClientFace, spoken: Wire, answer: Answer) -> None:
         body = mended(b"".join([block async for block in answer.blocks]))
-        response = _reading(face.decode_response, body, ids.tool_call_id)
+        response = _reading(face.decode_response, body, self._request, ids.tool_call_id)
         call.answered(response)
+        self._check(response)
+        frame = self._frame(call.model)
+        kept = relay.whole(self._door, frame, spoken, body, response, {})
+        await self._parts.sessions.remember(self._request, self._origin.key_id, call.model, response, kept)
         await self._settle(call)
         extra = self._extra()
-        if call.model.provider.dialect == CALLERS_DIALECT:
-            document = relay.whole_passthrough(body, model=call.model.name, extra=extra)
-        else:
-            created = int(self._origin.at.timestamp())
-            document = relay.whole_translation(response, model=call.model.name, created=created, extra=extra)
+        document = relay.whole(self._door, frame, spoken, body, response, extra) if extra else kept
         await self._reply.whole(document)
 
-    async def _stream(self, call: Call, face: ClientFace, answer: Answer, stopwatch: Stopwatch) -> None:
-        decoder = face.stream_decoder(ids.tool_call_id)
-        stream = self._relay(call.model)
+    def _check(self, response: ChatResponse) -> None:
+        """Raises UpstreamError when the answer is not of the form that was asked for."""
+        if self._wishes.validate and (problem := output.problem(self._request.response_format, response)):
+            raise UpstreamError("invalid_output", problem)
+
+    def _frame(self, model: Model) -> Frame:
+        answer_id = self._origin.request_id.removeprefix("req_")
+        return Frame(self._request, model.name, int(self._origin.at.timestamp()), answer_id)
+
+    async def _stream(self, call: Call, face: ClientFace, spoken: Wire, answer: Answer, stopwatch: Stopwatch) -> None:
+        decoder = face.stream_decoder(self._request, ids.tool_call_id)
+        stream = self._stream_relay = relay.stream(self._door, self._frame(call.model), spoken)
+        said: list[Delta] = []
         silent_events: int | None = 0  # None once content has come
         async with aclosing(_event_groups(answer.blocks)) as groups:
             async for events in _until_the_end(groups, decoder):
                 for event in events:
                     deltas = self._take(event, decoder, stream, call)
+                    said += deltas
                     if any(_is_content(delta) for delta in deltas):
                         silent_events = None
                         stopwatch.content()
@@ -184,16 +205,17 @@ class Exchange:
             raise UpstreamError("truncated", "the provider's stream ended before its answer was complete")
         if left := decoder.close():
             self._say(call, stream, Event(b""), left)
+            said += left
         answer.finished = True
-        await self._end(call, stream)
+        await self._end(call, stream, fold(said))
 
-    def _take(self, event: Event, decoder: StreamDecoder, stream: relay.StreamRelay, call: Call) -> Sequence[Delta]:
+    def _take(self, event: Event, decoder: StreamDecoder, stream: StreamRelay, call: Call) -> Sequence[Delta]:
         event = Event(mended(event.data), event.name)
         deltas: Sequence[Delta] = _reading(decoder.feed, event)
         self._say(call, stream, event, deltas)
         return deltas
 
-    def _say(self, call: Call, stream: relay.StreamRelay, event: Event, deltas: Sequence[Delta]) -> None:
+    def _say(self, call: Call, stream: StreamRelay, event: Event, deltas: Sequence[Delta]) -> None:
         call.observe(deltas)
         self._held += stream.feed(event, deltas)
 
@@ -202,18 +224,14 @@ class Exchange:
         if held:
             await self._reply.piece(held)
 
-    async def _end(self, call: Call, stream: relay.StreamRelay) -> None:
+    async def _end(self, call: Call, stream: StreamRelay, response: ChatResponse) -> None:
         """The row first, then the end: a caller that has seen an answer end can count on its row."""
+        self._check(response)
         await self._settle(call)
+        end = stream.finish(self._extra())
+        await self._parts.sessions.remember(self._request, self._origin.key_id, call.model, response, stream.whole())
         held, self._held = self._held, b""
-        await self._reply.end(held + stream.finish(self._extra()))
-
-    def _relay(self, model: Model) -> relay.StreamRelay:
-        include_usage = self._request.include_usage
-        if model.provider.dialect == CALLERS_DIALECT:
-            return relay.Passthrough(model=model.name, include_usage=include_usage)
-        created = int(self._origin.at.timestamp())
-        return relay.Translation(model=model.name, created=created, include_usage=include_usage)
+        await self._reply.end(held + end)
 
     async def _settle(self, call: Call) -> None:
         row = call.done()

@@ -1,11 +1,12 @@
 """The hot path: one request from its bytes to its answer. `routing` runs stops 2 to 4, `exchange` 5 to 7."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from router import ids
 from router.call import Origin
 from router.decision import Decision, Wishes
+from router.dialects import ServerFace
 from router.exchange import Exchange, Parts, Reply
 from router.journal import Journal
 from router.routing import Router
@@ -13,13 +14,16 @@ from router.routing import Router
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """One chat request as the web gives it; `received` by the monotonic clock."""
+    """One request as the web gives it, in the wire format of `face`; `received` by the monotonic clock. `headers` are
+    those of the caller that a provider of the same wire format gets to see."""
 
+    face: ServerFace
     body: bytes
     wishes: Wishes
     request_id: str
     received: float
     key_id: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Proxy:
@@ -31,8 +35,10 @@ class Proxy:
         self._parts = parts
 
     async def handle(self, incoming: Incoming, reply: Reply) -> None:
-        """Answer one chat request. Raises RouterError when the caller gets an error; nothing has been sent then."""
-        request, decision = self._router.decide(incoming.body, incoming.wishes)
+        """Answer one request. Raises RouterError when the caller gets an error; nothing has been sent then."""
+        request = replace(self._router.read(incoming.face, incoming.body), headers=incoming.headers)
+        request = await self._parts.sessions.recall(request, incoming.key_id)
+        decision = self._router.decide(request, incoming.wishes)
         self._parts.metrics.decided(decision)
         entry = self._journal.open(incoming.request_id, decision)
         reply.headers |= _decision_headers(incoming.request_id, decision)
@@ -45,7 +51,7 @@ class Proxy:
             key_id=incoming.key_id,
             service_tier=request.others.get("service_tier"),
         )
-        await Exchange(self._parts, request, decision, origin, incoming.wishes, entry, reply).run()
+        await Exchange(self._parts, incoming.face, request, decision, origin, incoming.wishes, entry, reply).run()
 
 
 def _decision_headers(request_id: str, decision: Decision) -> dict[str, str]:

@@ -1,18 +1,18 @@
 """Stops 2 to 4: read a request, classify it, decide who answers. No upstream call, and nothing is remembered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from router.call import Clock
-from router.catalog import Catalog
+from router.catalog import Catalog, Model
 from router.decision import Classification, Decision, Wishes
-from router.dialects import ClientFace, chat
+from router.dialects import ClientFace, ServerFace
 from router.errors import BadRequest, NotFound
 from router.metrics import Metrics
 from router.policies import Policy, Question, pinned, ranked, requirements
 from router.table import RoutingTable
-from router.types import ChatRequest
+from router.types import ChatRequest, Wire
 
 AUTO = "auto"
 
@@ -40,7 +40,7 @@ class Router:
         self,
         setup: Setup,
         tables: Callable[[], tuple[RoutingTable, RoutingTable]],
-        faces: Mapping[str, ClientFace],
+        faces: Mapping[Wire, ClientFace],
         metrics: Metrics,
         clock: Clock,
     ) -> None:
@@ -50,12 +50,17 @@ class Router:
         self._metrics = metrics
         self._clock = clock
 
-    def decide(self, body: bytes, wishes: Wishes) -> tuple[ChatRequest, Decision]:
-        """The request in `body` and who is to answer it. Raises RouterError for what can't be read or answered."""
+    def read(self, face: ServerFace, body: bytes) -> ChatRequest:
+        """The request in `body`. Raises BadRequest."""
+        started = self._clock()
+        request = face.decode_request(body)
+        self._metrics.timed("decode", self._clock() - started)
+        return request
+
+    def decide(self, request: ChatRequest, wishes: Wishes) -> Decision:
+        """Who is to answer. Raises RouterError for what can't be answered."""
         setup, (table, initial) = self.setup, self._tables()
         started = self._clock()
-        request = chat.decode_request(body)
-        decoded = self._clock()
         wishes = _with_model_name(setup, wishes, request.model)
         classification = _classification(setup, wishes, request)
         classified = self._clock()
@@ -65,10 +70,9 @@ class Router:
             decision = ranked.choose(question, classification, table, initial)
         else:
             decision = pinned.choose(question, classification, table.version, model)
-        self._metrics.timed("decode", decoded - started)
-        self._metrics.timed("classify", classified - decoded)
+        self._metrics.timed("classify", classified - started)
         self._metrics.timed("decide", self._clock() - classified)
-        return request, decision
+        return decision
 
 
 def _with_model_name(setup: Setup, wishes: Wishes, name: str) -> Wishes:
@@ -109,7 +113,7 @@ def _classification(setup: Setup, wishes: Wishes, request: ChatRequest) -> Class
 
 
 def _question(
-    setup: Setup, wishes: Wishes, request: ChatRequest, task_class: str, faces: Mapping[str, ClientFace]
+    setup: Setup, wishes: Wishes, request: ChatRequest, task_class: str, faces: Mapping[Wire, ClientFace]
 ) -> Question:
     policy = setup.policy(task_class)
     limits = [limit for limit in (wishes.max_cost_usd, policy.max_cost_usd) if limit is not None]
@@ -119,5 +123,13 @@ def _question(
         catalog=setup.catalog,
         policy=Policy(wishes.objective or policy.objective, min(limits, default=None)),
         today=datetime.now(UTC).date(),
-        obstacles=lambda asked, model: faces[model.provider.dialect].obstacles(asked, model),
+        obstacles=lambda asked, model: _obstacles(faces, asked, model),
     )
+
+
+def _obstacles(faces: Mapping[Wire, ClientFace], request: ChatRequest, model: Model) -> Iterator[str]:
+    wire = model.wire(request)
+    if wire != request.wire:
+        for name in request.only_native:
+            yield f"{name}: this model's API has no such thing"
+    yield from faces[wire].obstacles(request, model)

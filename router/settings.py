@@ -5,7 +5,7 @@ Layers, later ones win: the `config/` of the checkout or package, then `./config
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,9 +28,12 @@ from router.shape import (
     PriceRow,
     Priors,
     ProviderRow,
+    Rates,
     Retries,
     Server,
     Shape,
+    State,
+    TierRow,
     Timeouts,
     digest,
     json_schema,
@@ -72,6 +75,10 @@ class Settings:
     @property
     def evidence(self) -> Evidence:
         return self.shape.evidence
+
+    @property
+    def state(self) -> State:
+        return self.shape.state
 
     @property
     def log(self) -> Log:
@@ -289,6 +296,9 @@ def _problems(shape: Shape, keys: tuple[Key, ...], root: Node) -> Problems:
     yield from _key_problems(keys, root)
     if problem := _open_to_all(shape.server.host, keys):
         yield find(root, ("server", "host")).place, problem
+    if _same_file(shape.state.url, shape.evidence.url):
+        text = "state.url and evidence.url name the same file; give each a file of its own"
+        yield find(root, ("state", "url")).place, text
 
 
 def _model_problems(name: str, row: ModelRow, shape: Shape, root: Node) -> Problems:
@@ -367,6 +377,12 @@ def _open_to_all(host: str, keys: tuple[Key, ...]) -> str | None:
     )
 
 
+def _same_file(url: str, other: str) -> bool:
+    """Whether two URLs name one SQLite file, written the same way or not."""
+    file, other_file = (Path(each.removeprefix("sqlite:///")).resolve() for each in (url, other))
+    return file == other_file
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
@@ -428,8 +444,20 @@ def _model(name: str, row: ModelRow, provider: Provider, rows: Mapping[str, Mode
 
 
 def _tariff(row: PriceRow) -> Tariff:
-    above = {f"above_{key}": value for key, value in row.above.model_dump().items()} if row.above else {}
-    return Tariff(**row.model_dump(exclude={"above"}), **above)
+    tiers = {name: _rates(tier) for name, tier in row.tiers.items()}
+    return replace(_rates(row), valid_from=row.valid_from, tiers=tiers)
+
+
+_RATES = set(Rates.model_fields)
+
+
+def _rates(row: TierRow) -> Tariff:
+    """What `above` leaves unsaid of caches is as below it."""
+    usual = row.model_dump(include=_RATES)
+    if row.above is None:
+        return Tariff(**usual)
+    said = row.above.model_dump(include=_RATES, exclude_none=True)
+    return Tariff(**usual, above_input_tokens=row.above.input_tokens, above=Tariff(**{**usual, **said}))
 
 
 def _classes(shape: Shape) -> dict[str, CustomClass]:

@@ -94,21 +94,26 @@ class ProviderRow(_Section):
     api_key: Annotated[Secret | None, Field(repr=False)] = None
 
 
-class AboveRow(_Section):
-    input_tokens: Count
-    input: Amount
-    cached: Amount | None = None
-    output: Amount
-
-
-class PriceRow(_Section):
+class Rates(_Section):
     """USD per million tokens."""
 
     input: Amount
     cached: Amount | None = None
     cache_write: Amount | None = None
+    cache_write_1h: Amount | None = None
     output: Amount
+
+
+class AboveRow(Rates):
+    input_tokens: Count
+
+
+class TierRow(Rates):
     above: AboveRow | None = None
+
+
+class PriceRow(TierRow):
+    tiers: dict[Name, TierRow] = {}
     valid_from: Annotated[date | None, Field(alias="from")] = None
 
 
@@ -128,18 +133,25 @@ class ModelRow(_Section):
     ] = ()
     context_tokens: Count = 128_000
     max_output_tokens: Count = 32_000
+    kind: Literal["chat", "embedding"] = "chat"
+    dimensions: Count | None = None
     tools: bool = True
     images: bool = False
     audio: bool = False
     files: bool = False
     json_schema: bool = True
+    logprobs: bool = True
+    choices: bool = True
     sampling: bool = True
     stop: bool = True
-    tools_with_effort: bool = True
+    endpoints: Annotated[tuple[Literal["chat", "responses"], ...], Field(min_length=1)] = ("chat",)
+    tools_on_chat: Literal["always", "unless_effort", "effort_none"] = "always"
     forced_tool_choice: bool = True
+    mid_system: bool = False
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_completion_tokens"
     efforts: tuple[Effort, ...] = ()
     thinking: Literal["none", "adaptive", "budget", "level"] = "none"
+    thinking_off: Literal["unsaid", "disabled", "between_tools", "never"] = "unsaid"
     source: Text | None = None
     checked: date | None = None
 
@@ -207,6 +219,15 @@ class Evidence(_Section):
     durability: Literal["normal", "full"] = "normal"
 
 
+class State(_Section):
+    url: Annotated[
+        str,
+        StringConstraints(pattern=r"^(memory://$|sqlite:///.)"),
+        Field(description="memory:// or sqlite:///FILE, such as sqlite:///state.db"),
+    ] = "memory://"
+    max_mb: Positive = 256.0
+
+
 class Log(_Section):
     level: Literal["debug", "info", "warning"] = "info"
 
@@ -226,6 +247,7 @@ class Shape(_Section):
     retries: Retries = Retries()
     limits: Limits = Limits()
     evidence: Evidence = Evidence()
+    state: State = State()
     log: Log = Log()
 
 

@@ -4,7 +4,7 @@ Values only: no I/O, no clock. `fold` turns the deltas of a stream into the answ
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Json = Any  # a decoded JSON value that we carry but do not look into
@@ -12,11 +12,32 @@ Json = Any  # a decoded JSON value that we carry but do not look into
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+ToolKind = Literal["function", "custom"]
+CacheTtl = Literal["5m", "1h"]
+
+# The wire formats: `chat`, `responses` and `completions` are OpenAI's, `messages` is Anthropic's.
+Wire = Literal["chat", "responses", "completions", "messages", "gemini"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """An opaque text that a provider wants back unchanged with what it sealed: a signature or a cipher.
+
+    It holds for the wire format and the upstream model that gave it; `model` is empty when a caller gave it back
+    without saying.
+    """
+
+    value: str
+    wire: Wire
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    """`cache`: the caller marks a prompt prefix that ends here as worth caching for that long."""
+
     text: str
+    cache: CacheTtl | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +46,7 @@ class Image:
 
     url: str
     detail: str | None = None
+    cache: CacheTtl | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +59,13 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """Either inline (`data` is a `data:` URL) or by the provider's own `file_id`."""
+    """Inline (`data` is a `data:` URL), at an https `url`, or by the provider's own `file_id`."""
 
     data: str | None = None
     file_id: str | None = None
     filename: str | None = None
+    url: str | None = None
+    cache: CacheTtl | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +73,43 @@ class Refusal:
     text: str
 
 
-Part = Text | Image | Audio | File | Refusal
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of what a model thought before it spoke or called. `text` is what may be shown of it, perhaps nothing;
+    `seal` is its proof; `hidden` marks a piece that is all cipher (Anthropic's redacted_thinking)."""
+
+    text: str = ""
+    seal: Seal | None = None
+    hidden: bool = False
+
+
+Part = Text | Image | Audio | File | Refusal | Reasoning
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """`arguments` is JSON text, as OpenAI has it; `{}` when the tool takes none."""
+    """`arguments` is JSON text, as OpenAI has it, `{}` when the tool takes none; a custom tool's is free text.
+
+    `seal` is what the provider wants back with the call (Gemini's thoughtSignature).
+    """
 
     id: str
     name: str
     arguments: str
+    kind: ToolKind = "function"
+    seal: Seal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """One turn. Its reasoning comes first among `parts`; `failed`: a tool's result that tells of an error."""
+
     role: Role
     parts: tuple[Part, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    failed: bool = False
 
     @property
     def text(self) -> str:
@@ -79,12 +121,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function the model may call; `parameters` is a JSON Schema object, None when it takes no arguments."""
+    """A function the model may call; `parameters` is a JSON Schema object, None when it takes no arguments.
+
+    A custom tool takes free text: `grammar` holds it to one, as {"syntax": "lark" | "regex", "definition": text}.
+    """
 
     name: str
     description: str | None = None
     parameters: Mapping[str, Json] | None = None
     strict: bool | None = None
+    kind: ToolKind = "function"
+    grammar: Mapping[str, Json] | None = None
+    cache: CacheTtl | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +156,18 @@ class ResponseFormat:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One chat request, independent of its wire format.
+    """One request to a chat model, independent of its wire format.
 
-    `others` holds the top-level fields of the caller that the vocabulary has no word for, null ones left out;
-    `raw` is the body as it came, for a provider that speaks the caller's own dialect.
+    wire         the caller's wire format; `raw` is the body as it came, for a provider that speaks the same
+    headers      the caller's headers that belong to such a provider (anthropic-version, anthropic-beta)
+    others       top-level fields that the vocabulary has no word for, by their names in chat completions, null ones
+                 left out
+    only_native  the fields that no other wire format can say, as they are called in the caller's
+    logprobs     alternatives wanted for each token, None for no log probabilities
+    show_reasoning   whether the caller asked to see the model's reasoning
+    previous     the id of the answer that this request continues (Responses); `history` is the conversation up to
+                 and with it, as items of that wire format, and `held_by` the provider that keeps it too. Without a
+                 history the request is `bound_to` that provider.
     """
 
     model: str
@@ -130,19 +186,32 @@ class ChatRequest:
     user: str | None = None
     stream: bool = False
     include_usage: bool = False
+    logprobs: int | None = None
+    show_reasoning: bool = False
     others: Mapping[str, Json] = field(default_factory=dict)
+    wire: Wire = "chat"
     raw: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    only_native: tuple[str, ...] = ()
+    previous: str | None = None
+    history: tuple[Json, ...] = ()
+    held_by: str | None = None
+    bound_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call. `cached` and `cache_write` are part of `input`, `reasoning` is part of `output`."""
+    """Tokens of one call. `cached` and `cache_write` are part of `input`, `reasoning` is part of `output`;
+    `cache_write_1h` is the part of `cache_write` that is kept for an hour. `service_tier` is what they are billed as,
+    where the provider says so."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    service_tier: str | None = None
 
     @property
     def total_tokens(self) -> int:
@@ -151,7 +220,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ChatResponse:
-    """One whole answer (one choice). `model` is the provider's own name for what answered."""
+    """One whole answer. `model` is the provider's own name for what answered; `alternatives` are the choices beyond
+    the first, where the request asked for several (their usage is in the first). `logprobs` are tokens as in chat."""
 
     id: str
     model: str
@@ -159,8 +229,15 @@ class ChatResponse:
     finish_reason: FinishReason
     tool_calls: tuple[ToolCall, ...] = ()
     refusal: str | None = None
-    reasoning: str | None = None
+    thoughts: tuple[Reasoning, ...] = ()
+    logprobs: tuple[Json, ...] = ()
     usage: Usage | None = None
+    alternatives: tuple["ChatResponse", ...] = ()
+
+    @property
+    def reasoning(self) -> str | None:
+        """What may be shown of the reasoning."""
+        return "".join(thought.text for thought in self.thoughts) or None
 
 
 # Deltas: what one event of a stream says, in the order it says it.
@@ -175,13 +252,31 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class ChoiceSwitched:
+    """What follows belongs to the choice of this index, until the next of these; at first it is choice 0."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class TextDelta:
+    """`logprobs` are the tokens of this piece as chat completions has them."""
+
     text: str
+    logprobs: tuple[Json, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningEnded:
+    """A piece of reasoning is complete. A `hidden` one had no deltas."""
+
+    seal: Seal | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +291,13 @@ class ToolCallStarted:
     index: int
     id: str
     name: str
+    kind: ToolKind = "function"
+    seal: Seal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A piece of the JSON text of the arguments."""
+    """A piece of the arguments: of their JSON text, or of a custom tool's free text."""
 
     index: int
     arguments: str
@@ -220,7 +317,18 @@ class Finished:
     reason: FinishReason
 
 
-Delta = Started | TextDelta | ReasoningDelta | RefusalDelta | ToolCallStarted | ToolCallDelta | UsageReported | Finished
+Delta = (
+    Started
+    | ChoiceSwitched
+    | TextDelta
+    | ReasoningDelta
+    | ReasoningEnded
+    | RefusalDelta
+    | ToolCallStarted
+    | ToolCallDelta
+    | UsageReported
+    | Finished
+)
 
 
 def is_useful(delta: Delta) -> bool:
@@ -234,44 +342,75 @@ def is_useful(delta: Delta) -> bool:
             return False
 
 
+class _Choice:
+    """One choice while its deltas are added up."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.logprobs: list[Json] = []
+        self.thought: list[str] = []
+        self.thoughts: list[Reasoning] = []
+        self.refusal: list[str] = []
+        self.calls: dict[int, tuple[ToolCallStarted, list[str]]] = {}
+        self.reason: FinishReason | None = None
+
+    def add(self, delta: Delta) -> None:
+        match delta:
+            case TextDelta():
+                self.text.append(delta.text)
+                self.logprobs.extend(delta.logprobs)
+            case ReasoningDelta():
+                self.thought.append(delta.text)
+            case ReasoningEnded():
+                self.thoughts.append(Reasoning("".join(self.thought), delta.seal, delta.hidden))
+                self.thought.clear()
+            case RefusalDelta():
+                self.refusal.append(delta.text)
+            case ToolCallStarted():
+                self.calls[delta.index] = (delta, [])
+            case ToolCallDelta():
+                self.calls[delta.index][1].append(delta.arguments)
+            case Finished():
+                self.reason = delta.reason
+
+    def whole(self, started: Started, usage: Usage | None = None) -> ChatResponse:
+        if self.reason is None:
+            raise ValueError("the stream has no end: a truncated answer has no whole")
+        if self.thought:
+            self.add(ReasoningEnded())
+        return ChatResponse(
+            id=started.id,
+            model=started.model,
+            text="".join(self.text) or None,
+            finish_reason=self.reason,
+            tool_calls=tuple(_tool_call(start, pieces) for _, (start, pieces) in sorted(self.calls.items())),
+            refusal="".join(self.refusal) or None,
+            thoughts=tuple(self.thoughts),
+            logprobs=tuple(self.logprobs),
+            usage=usage,
+        )
+
+
+def _tool_call(start: ToolCallStarted, pieces: list[str]) -> ToolCall:
+    nothing = "{}" if start.kind == "function" else ""
+    return ToolCall(start.id, start.name, "".join(pieces) or nothing, start.kind, start.seal)
+
+
 def fold(deltas: Iterable[Delta]) -> ChatResponse:
-    """The whole answer that these deltas add up to. Raises ValueError when there is no `Finished` among them."""
-    id_ = model = ""
-    text: list[str] = []
-    reasoning: list[str] = []
-    refusal: list[str] = []
-    calls: dict[int, tuple[str, str, list[str]]] = {}
+    """The whole answer that these deltas add up to. Raises ValueError when a choice has no `Finished` among them."""
+    started = Started("", "")
     usage: Usage | None = None
-    reason: FinishReason | None = None
+    choices: dict[int, _Choice] = {0: _Choice()}
+    current = choices[0]
     for delta in deltas:
         match delta:
             case Started():
-                id_, model = delta.id, delta.model
-            case TextDelta():
-                text.append(delta.text)
-            case ReasoningDelta():
-                reasoning.append(delta.text)
-            case RefusalDelta():
-                refusal.append(delta.text)
-            case ToolCallStarted():
-                calls[delta.index] = (delta.id, delta.name, [])
-            case ToolCallDelta():
-                calls[delta.index][2].append(delta.arguments)
+                started = delta
+            case ChoiceSwitched():
+                current = choices.setdefault(delta.index, _Choice())
             case UsageReported():
                 usage = delta.usage
-            case Finished():
-                reason = delta.reason
-    if reason is None:
-        raise ValueError("the stream has no end: a truncated answer has no whole")
-    return ChatResponse(
-        id=id_,
-        model=model,
-        text="".join(text) if text else None,
-        finish_reason=reason,
-        tool_calls=tuple(
-            ToolCall(call_id, name, "".join(pieces) or "{}") for _, (call_id, name, pieces) in sorted(calls.items())
-        ),
-        refusal="".join(refusal) or None,
-        reasoning="".join(reasoning) or None,
-        usage=usage,
-    )
+            case _:
+                current.add(delta)
+    first, *others = (choice for _, choice in sorted(choices.items()))
+    return replace(first.whole(started, usage), alternatives=tuple(choice.whole(started) for choice in others))

@@ -15,7 +15,7 @@ LEVELS: dict[str, int] = {
     name: level
     for level, names in {
         1: "types decision catalog record table errors",  # the vocabulary
-        2: "sse call explain relay dialects classifiers policies ranking scorers",  # pure
+        2: "sse call explain relay output dialects classifiers policies ranking scorers",  # pure
         3: "proxy routing exchange journal upstream transport health limits sessions feed shelf recorder metrics log "
         "ids csv_rows evidence state simulated",  # may do I/O
         4: "web bench",  # the two doors
@@ -44,6 +44,11 @@ def module_name(file: Path) -> str:
 def place(module: str) -> str:
     """The file or folder of router/ that a module belongs to; "" for router itself."""
     return module.partition(".")[2].partition(".")[0]
+
+
+def alternative(module: str) -> str:
+    """The file or package of a choice folder that a module belongs to; "" for the folder itself."""
+    return module.split(".")[2] if module.count(".") > 1 else ""
 
 
 def imports(module: str, sources: Sources) -> Iterator[str]:
@@ -83,7 +88,12 @@ def complaint_about_ours(module: str, target: str) -> Iterator[str]:
         yield f"level {LEVELS[here]} may not see level {LEVELS[there]}"
     if {here, there} == {"web", "bench"}:
         yield "the two doors never import each other"
-    if here == there and here in CHOICES and module.count(".") > 1 and target.count(".") > 1 and module != target:
+    if (
+        here == there
+        and here in CHOICES
+        and alternative(module)
+        and alternative(target) not in ("", alternative(module))
+    ):
         yield f"the alternatives in {here}/ don't know each other; what they share goes into its __init__"
 
 

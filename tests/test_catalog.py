@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
 from router.catalog import Catalog, Model, Provider, Tariff, simulated_twin
-from router.types import Usage
+from router.types import ChatRequest, Tool, Usage
 
 PROVIDER = Provider("openai", "openai", "https://openai.test/v1", api_key="sk-secret")
-LONG = Tariff(5, 30, cached=0.5, above_input_tokens=272_000, above_input=10, above_cached=1, above_output=45)
+LONG = Tariff(5, 30, cached=0.5, above_input_tokens=272_000, above=Tariff(10, 45, cached=1))
+CACHED = Tariff(5, 25, cached=0.5, cache_write=6.25, cache_write_1h=10)
 GPT = Model("gpt-5.5", PROVIDER, "gpt-5.5-2026-04-23", (LONG,), fallbacks=("claude-opus-4.7",))
 DAY = date(2026, 11, 24)
 
@@ -29,7 +31,8 @@ DAY = date(2026, 11, 24)
         (LONG, Usage(272_000, 1000), 1.39),
         (LONG, Usage(272_001, 1000), 2.76501),
         (LONG, Usage(300_000, 1000, cached_tokens=100_000), 2.145),
-        (Tariff(2, 12, above_input_tokens=10, above_input=4), Usage(1000, 1000), 0.016),
+        (CACHED, Usage(1_000_000, 0, cache_write_tokens=1_000_000, cache_write_1h_tokens=400_000), 7.75),
+        (Tariff(5, 25, cache_write=6.25), Usage(100, 0, cache_write_tokens=100, cache_write_1h_tokens=100), 0.000625),
         (Tariff(5, 30, cached=0.5), Usage(100, 0, cached_tokens=1000), 0.0005),
     ],
 )
@@ -53,6 +56,63 @@ def test_an_unknown_price_or_usage_is_not_zero() -> None:
     assert replace(GPT, tariffs=()).cost_usd(Usage(1, 1), DAY) is None
     assert not_yet.cost_usd(Usage(1, 1), DAY) is None
     assert GPT.cost_usd(None, DAY) is None
+
+
+@pytest.mark.parametrize(
+    ("billed", "asked", "usd"),
+    [
+        (None, None, 5.0),
+        (None, "auto", 5.0),
+        (None, "flex", 2.5),
+        ("default", "priority", 5.0),
+        ("priority", "auto", 12.5),
+        ("scale", None, None),
+    ],
+)
+def test_a_call_is_priced_as_the_tier_it_was_billed_as(
+    billed: str | None, asked: str | None, usd: float | None
+) -> None:
+    tariff = Tariff(5, 30, tiers={"flex": Tariff(2.5, 15), "priority": Tariff(12.5, 75)})
+    usage = Usage(1_000_000, 0, service_tier=billed)
+
+    assert replace(GPT, tariffs=(tariff,)).cost_usd(usage, DAY, asked) == usd
+
+
+@pytest.mark.parametrize(
+    ("column", "effort", "wire"),
+    [
+        ("always", "high", "chat"),
+        ("unless_effort", None, "chat"),
+        ("unless_effort", "none", "chat"),
+        ("unless_effort", "high", "responses"),
+        ("effort_none", None, "responses"),
+        ("effort_none", "none", "chat"),
+    ],
+)
+def test_function_tools_go_where_the_model_takes_them(column: Any, effort: Any, wire: str) -> None:
+    model = replace(GPT, endpoints=("chat", "responses"), tools_on_chat=column)
+    request = ChatRequest("auto", (), tools=(Tool("f"),), effort=effort)
+
+    assert model.wire(request) == wire
+    assert model.wire(replace(request, tools=())) == "chat"
+    assert model.wire(replace(request, tools=(Tool("f", kind="custom"),))) == "chat"
+    assert replace(model, endpoints=("chat",)).wire(request) == "chat"
+
+
+def test_a_model_is_asked_in_the_wire_format_that_its_provider_speaks() -> None:
+    asked = ChatRequest("auto", ())
+    native = replace(asked, wire="responses")
+    both, alone = replace(GPT, endpoints=("chat", "responses")), replace(GPT, endpoints=("responses",))
+
+    assert (GPT.wire(native), both.wire(native), both.wire(asked), alone.wire(asked)) == (
+        "chat",
+        "responses",
+        "chat",
+        "responses",
+    )
+    claude = replace(GPT, provider=Provider("anthropic", "anthropic", "https://anthropic.test"))
+    gemini = replace(GPT, provider=Provider("gemini", "gemini", "https://gemini.test"))
+    assert (claude.wire(native), gemini.wire(native)) == ("messages", "gemini")
 
 
 def test_the_price_version_follows_the_price_alone() -> None:

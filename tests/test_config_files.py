@@ -45,7 +45,7 @@ def test_router_yaml_says_every_key_with_the_default_that_the_code_has(tmp_path:
     found = load(None, {}, tmp_path)
     assert set(text) == {*type(found.shape).model_fields} - {"models", "priors"}  # these have files of their own
     defaults = type(found.shape)()
-    for section in ("server", "timeouts", "retries", "limits", "evidence", "log"):
+    for section in ("server", "timeouts", "retries", "limits", "evidence", "state", "log"):
         assert text[section] == getattr(defaults, section).model_dump()
 
 
@@ -104,10 +104,10 @@ def test_the_quirks_of_the_seed_models_are_those_of_their_references(tmp_path: P
     catalog = load(None, {}, tmp_path).catalog()
     gpt, opus, gemini = (catalog.find(name) for name in ("gpt-5.5", "claude-opus-4.7", "gemini-3.1-pro"))
     assert gpt is not None and opus is not None and gemini is not None
-    assert (gpt.sampling, gpt.stop, gpt.tools_with_effort, gpt.max_tokens_field) == (
+    assert (gpt.sampling, gpt.stop, gpt.tools_on_chat, gpt.max_tokens_field) == (
         False,
         False,
-        False,
+        "unless_effort",
         "max_completion_tokens",
     )
     assert gpt.efforts == ("none", "low", "medium", "high", "xhigh")

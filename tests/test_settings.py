@@ -44,6 +44,17 @@ def complaint(folder: Path, text: str, environ: dict[str, str] | None = None) ->
         ("server: {port: true}\n", "own.yaml:1:16: server.port is true; it can be a whole number from 1 to 65535"),
         ("server: 4000\n", "own.yaml:1:9: server is 4000; it can be a mapping with host, port"),
         ("timeouts: {idle_s: .inf}\n", "own.yaml:1:20: timeouts.idle_s is inf; it can be a number above 0"),
+        (
+            'state: {url: "redis://127.0.0.1"}\n',
+            "own.yaml:1:14: state.url is 'redis://127.0.0.1'; "
+            "it can be memory:// or sqlite:///FILE, such as sqlite:///state.db",
+        ),
+        (
+            'state: {url: "memory://shared"}\n',
+            "own.yaml:1:14: state.url is 'memory://shared'; "
+            "it can be memory:// or sqlite:///FILE, such as sqlite:///state.db",
+        ),
+        ("state: {max_mb: 0}\n", "own.yaml:1:17: state.max_mb is 0; it can be a number above 0"),
         ("log: {level: loud}\n", "own.yaml:1:14: log.level is 'loud'; it can be debug, info or warning"),
         (
             "providers: {x: {dialect: openai}}\n",
@@ -94,7 +105,7 @@ def test_a_wrong_key_or_value_is_refused_with_its_place_and_what_would_be_right(
         (
             "- 1\n",
             "own.yaml:1:1: own.yaml is a mapping of server, keys, providers, models, aliases, classes, "
-            "policies, priors, timeouts, retries, limits, evidence, log",
+            "policies, priors, timeouts, retries, limits, evidence, state, log",
         ),
         ("log: &a {level: info}\nserver: *a\n", "own.yaml:2:1: an alias (*name) isn't read here; write the value out"),
         ("log: &a\n  level: *a\n", "own.yaml:2:3: an alias (*name) isn't read here; write the value out"),
@@ -371,6 +382,22 @@ def test_the_columns_of_a_row_default_to_the_catalogues_own(tmp_path: Path) -> N
     assert {name: getattr(row, name) for name in shared} == {
         name: Model.__dataclass_fields__[name].default for name in shared
     }
+
+
+# --- what processes share ------------------------------------------------------------------------------
+
+
+def test_state_is_in_memory_unless_a_file_is_named(tmp_path: Path) -> None:
+    found = settings(tmp_path, "").state
+    assert (found.url, found.max_mb) == ("memory://", 256)
+    found = settings(tmp_path, 'state: {url: "sqlite:///state.db", max_mb: 1.5}\n').state
+    assert (found.url, found.max_mb) == ("sqlite:///state.db", 1.5)
+
+
+@pytest.mark.parametrize("path", ["router.db", "./router.db", str(Path("router.db").resolve())])
+def test_state_and_evidence_in_one_file_are_refused(tmp_path: Path, path: str) -> None:
+    message = "own.yaml:1:14: state.url and evidence.url name the same file; give each a file of its own"
+    assert complaint(tmp_path, f'state: {{url: "sqlite:///{path}"}}\n') == message
 
 
 # --- classes and policies ------------------------------------------------------------------------------

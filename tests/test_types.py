@@ -4,12 +4,16 @@ import pytest
 
 from router.types import (
     ChatResponse,
+    ChoiceSwitched,
     Delta,
     Finished,
     Image,
     Message,
+    Reasoning,
     ReasoningDelta,
+    ReasoningEnded,
     RefusalDelta,
+    Seal,
     Started,
     Text,
     TextDelta,
@@ -48,7 +52,7 @@ def test_deltas_fold_to_the_whole_answer() -> None:
         finish_reason="tool_calls",
         tool_calls=(ToolCall("a", "f", '{"x":1}'), ToolCall("b", "g", "{}")),
         refusal="No",
-        reasoning="thinking",
+        thoughts=(Reasoning("thinking"),),
         usage=Usage(5, 2),
     )
 
@@ -92,3 +96,55 @@ def test_the_text_of_a_message_is_its_text_parts() -> None:
 
 def test_cached_and_reasoning_tokens_are_not_counted_twice() -> None:
     assert Usage(100, 20, cached_tokens=60, cache_write_tokens=10, reasoning_tokens=5).total_tokens == 120
+
+
+def test_pieces_of_reasoning_keep_their_seals_and_their_order() -> None:
+    deltas = [
+        Started("id", "model"),
+        ReasoningDelta("first "),
+        ReasoningDelta("piece"),
+        ReasoningEnded(Seal("s1", "messages")),
+        ReasoningEnded(Seal("cipher", "messages"), hidden=True),
+        ReasoningDelta("open"),
+        Finished("stop"),
+    ]
+
+    answer = fold(deltas)
+
+    assert answer.thoughts == (
+        Reasoning("first piece", Seal("s1", "messages")),
+        Reasoning("", Seal("cipher", "messages"), hidden=True),
+        Reasoning("open"),
+    )
+    assert answer.reasoning == "first pieceopen"
+
+
+def test_choices_are_added_up_apart() -> None:
+    deltas = [
+        Started("id", "model"),
+        TextDelta("a", ({"token": "a"},)),
+        ChoiceSwitched(1),
+        TextDelta("b"),
+        ToolCallStarted(0, "x", "f", "custom"),
+        ChoiceSwitched(0),
+        TextDelta("A", ({"token": "A"},)),
+        Finished("stop"),
+        ChoiceSwitched(1),
+        Finished("tool_calls"),
+        UsageReported(Usage(1, 2)),
+    ]
+
+    assert fold(deltas) == ChatResponse(
+        "id",
+        "model",
+        "aA",
+        "stop",
+        logprobs=({"token": "a"}, {"token": "A"}),
+        usage=Usage(1, 2),
+        alternatives=(ChatResponse("id", "model", "b", "tool_calls", (ToolCall("x", "f", "", "custom"),)),),
+    )
+
+
+def test_a_choice_without_its_end_is_truncated() -> None:
+    with pytest.raises(ValueError, match="truncated"):
+        fold([Started("id", "m"), Finished("stop"), ChoiceSwitched(1), TextDelta("b")])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from router.classifiers import AGENTIC, BUILT_IN, CODING, GENERAL, LONG, RESEARCH, STRICT
 from router.classifiers.rules import classify
-from router.dialects.chat import decode_request
+from router.dialects import chat
 
 CLASSES = {
     "coding": CODING,
@@ -72,7 +72,7 @@ def answer(row: dict[str, object]) -> Answer:
     accepted = row.get("accept") or [row["label"]]
     assert isinstance(body, dict)
     assert isinstance(accepted, list)
-    request = decode_request(json.dumps(body).encode())
+    request = chat.FACE.decode_request(json.dumps(body).encode())
     start_ns = time.perf_counter_ns()
     given = classify(request).task_class
     took_us = (time.perf_counter_ns() - start_ns) / 1000

@@ -171,9 +171,10 @@ def _dry_run(context: Context, fields: dict[str, Any], wishes: "Wishes") -> dict
 
     from router import explain
     from router.app import offline_router
+    from router.dialects import chat
 
     with offline_router(context.settings) as router:
-        _request, decision = router.decide(msgspec.json.encode(fields), wishes)
+        decision = router.decide(router.read(chat.FACE, msgspec.json.encode(fields)), wishes)
     return explain.document(decision)
 
 
@@ -217,7 +218,7 @@ def _request(fields: dict[str, Any], place: str) -> "ChatRequest":
     from router.dialects import chat
 
     try:
-        return chat.decode_request(msgspec.json.encode({"model": "auto", **fields}))
+        return chat.FACE.decode_request(msgspec.json.encode({"model": "auto", **fields}))
     except BadRequest as error:
         raise BadRequest(f"{place}: {error}", param=error.param) from None
 

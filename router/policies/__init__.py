@@ -9,7 +9,7 @@ from datetime import date
 
 from router.catalog import Catalog, Model
 from router.decision import Candidate, Exclusion, Objective, Requirements
-from router.types import Audio, ChatRequest, File, Image, Refusal, Text, Usage
+from router.types import Audio, ChatRequest, File, Image, Reasoning, Refusal, Text, Usage
 
 BYTES_PER_TOKEN = 4  # a rough guess, used only before a call; afterwards the provider's own count is the truth
 DEFAULT_OUTPUT_TOKENS = 1000  # what an answer is guessed at when the request sets no limit
@@ -41,7 +41,9 @@ class Question:
 def requirements(request: ChatRequest) -> Requirements:
     """What `request` can't do without, read off its structure."""
     parts = [part for message in request.messages for part in message.parts]
-    size = sum(_bytes(part.text) if isinstance(part, Text | Refusal) else BYTES_PER_MEDIA_PART for part in parts)
+    texts, media = (Text | Refusal | Reasoning), (Image | Audio | File)
+    size = sum(_bytes(part.text) for part in parts if isinstance(part, texts))
+    size += sum(BYTES_PER_MEDIA_PART for part in parts if isinstance(part, media))
     size += sum(_bytes(call.arguments) for message in request.messages for call in message.tool_calls)
     size += sum(_bytes(tool.description or "") + len(str(tool.parameters or "")) for tool in request.tools)
     return Requirements(
@@ -59,17 +61,21 @@ def _bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-def consider(question: Question, names: Iterable[str]) -> list[Candidate]:
-    """Each named model once, in this order, with the first reason that rules it out, if any."""
-    return [_candidate(question, name) for name in dict.fromkeys(names)]
+def consider(question: Question, names: Iterable[str], *, pinned: bool = False) -> list[Candidate]:
+    """Each named model once, in this order, with the first reason that rules it out, if any.
+
+    A model that can't be held to a schema may stream an answer to one only when it was `pinned`: what doesn't fit is
+    found out at its end, when no other model can take over.
+    """
+    return [_candidate(question, name, pinned) for name in dict.fromkeys(names)]
 
 
-def _candidate(question: Question, name: str) -> Candidate:
+def _candidate(question: Question, name: str, pinned: bool) -> Candidate:
     model = question.catalog.find(name)
     if model is None:
         return Candidate(name, None, "unknown_model")
     cost = estimated_cost_usd(question, model)
-    excluded, detail = _exclusion(question, model, cost)
+    excluded, detail = _exclusion(question, model, cost, pinned)
     return Candidate(model.name, model, excluded, detail, estimated_cost_usd=cost)
 
 
@@ -80,16 +86,22 @@ def estimated_cost_usd(question: Question, model: Model) -> float | None:
     return model.cost_usd(usage, question.today)
 
 
-def _exclusion(question: Question, model: Model, cost: float | None) -> tuple[Exclusion | None, str | None]:
+def _exclusion(
+    question: Question, model: Model, cost: float | None, pinned: bool
+) -> tuple[Exclusion | None, str | None]:
     if not model.provider.usable:
         return "no_key", f"provider {model.provider.name} has no key"
+    if model.kind != "chat":
+        return "no_chat", None
+    if question.request.bound_to not in (None, model.provider.name):
+        return "bound_history", f"its earlier turns are kept by {question.request.bound_to}"
     needs = question.requirements
     lacks: tuple[tuple[bool, Exclusion], ...] = (
         (needs.tools and not model.tools, "no_tools"),
         (needs.images and not model.images, "no_images"),
         (needs.audio and not model.audio, "no_audio"),
         (needs.files and not model.files, "no_files"),
-        (needs.json_schema and not model.json_schema, "no_json_schema"),
+        (needs.json_schema and not model.json_schema and question.request.stream and not pinned, "no_json_schema"),
     )
     for lacking, code in lacks:
         if lacking:

@@ -8,7 +8,7 @@ from router.policies import Question, consider
 
 def choose(question: Question, classification: Classification, table_version: str, model: Model) -> Decision:
     """The decision for a pinned request. Raises NoCapableModel or BadRequest with what this model can't do."""
-    candidates = consider(question, (model.name, *model.fallbacks))
+    candidates = consider(question, (model.name, *model.fallbacks), pinned=True)
     first = candidates[0]
     if first.excluded is not None:
         raise _refusal(first)

@@ -30,13 +30,13 @@ def choose(question: Question, classification: Classification, table: RoutingTab
     usable = [candidate for candidate in candidates if candidate.excluded is None]
     if not usable:
         raise NoCapableModel(no_capable_model(candidates))
-    ordered = _ordered(question, usable, ranking)
+    ordered = sorted(_ordered(question, usable, ranking), key=lambda candidate: _is_only_checked(question, candidate))
     targets = tuple(candidate.model for candidate in ordered if candidate.model is not None)
     return Decision(
         classification=classification,
         candidates=tuple(candidates),
         targets=targets,
-        reason=_reason(candidates, ordered, known),
+        reason=_reason(question, candidates, ordered, known),
         table_version=table.version,
         objective=question.policy.objective,
         requirements=question.requirements,
@@ -73,6 +73,11 @@ def _ordered(question: Question, usable: list[Candidate], ranking: Ranking) -> l
             return usable
 
 
+def _is_only_checked(question: Question, candidate: Candidate) -> bool:
+    """Whether the model can't be held to the schema asked for: those that can come first."""
+    return question.requirements.json_schema and candidate.model is not None and not candidate.model.json_schema
+
+
 def _cells_by_name(question: Question, ranking: Ranking) -> dict[str, Cell]:
     """Cells by the catalogue's name for the model, which differs from the table's while providers are simulated."""
     found = ((question.catalog.find(cell.model), cell) for cell in ranking.cells)
@@ -87,7 +92,7 @@ def _cost(candidate: Candidate) -> float:
     return math.inf if candidate.estimated_cost_usd is None else candidate.estimated_cost_usd
 
 
-def _reason(candidates: list[Candidate], ordered: list[Candidate], known: bool) -> Reason:
+def _reason(question: Question, candidates: list[Candidate], ordered: list[Candidate], known: bool) -> Reason:
     first = candidates[0]
     chosen = ordered[0]
     if not known:
@@ -96,5 +101,5 @@ def _reason(candidates: list[Candidate], ordered: list[Candidate], known: bool) 
         return "table"
     best_usable = next(candidate for candidate in candidates if candidate.excluded is None)
     if chosen is not best_usable:
-        return "objective"
+        return "requirement" if _is_only_checked(question, best_usable) else "objective"
     return "no_key" if first.excluded == "no_key" else "requirement"

@@ -4,7 +4,7 @@
 providers' documents and never uses router.dialects: a fake built from our own coder would share its misreadings.
 """
 
-from router.simulated import anthropic, gemini, openai
+from router.simulated import anthropic, gemini, openai, openai_wire
 from router.simulated.wire import Call, Refused, Reply
 
 __all__ = ["Call", "Reply", "answer", "missing_key"]
@@ -18,13 +18,13 @@ def answer(call: Call) -> Reply:
         return anthropic.reply(call)
     if "/models/" in call.path:
         return gemini.reply(call)
-    return openai.error_reply(
+    return openai_wire.error_reply(
         call, Refused(f"Invalid URL (POST {call.path})", status=404, kind="invalid_request_error")
     )
 
 
 def missing_key(call: Call) -> Reply | None:
     """The provider's 401 when the call has no key in a header that it reads, None when it has one."""
-    face = anthropic if call.path.endswith("/messages") else gemini if "/models/" in call.path else openai
+    face = anthropic if call.path.endswith("/messages") else gemini if "/models/" in call.path else openai_wire
     refusal = face.missing_key(call)
     return None if refusal is None else face.error_reply(call, refusal)

@@ -3,52 +3,39 @@
 Written from the provider's documents of 2026-11, not from our own coder.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from msgspec import UnsetType
 
-from router.simulated.answers import Answer, Question, Tool, ToolCall, answer
-from router.simulated.openai_checks import check, chosen_names, default_effort, reasons, refused, text_of
+from router.simulated.answers import Answer, Question, Tool, ToolCall, answer, provoked, told_schema
+from router.simulated.log_probabilities import openai_tokens
+from router.simulated.openai_checks import check, chosen_names, text_of
+from router.simulated.openai_models import REASONING_TOKENS, abilities, dated
 from router.simulated.openai_shapes import (
     AllowedChoice,
     AudioPart,
     CustomTool,
+    Developer,
     FilePart,
+    Function,
+    FunctionMessage,
     FunctionTool,
     ImagePart,
     Message,
+    Named,
     ObjectFormat,
     Request,
     SchemaFormat,
+    System,
     ToolMessage,
     User,
 )
-from router.simulated.wire import (
-    JSON_TYPE,
-    STREAM_TYPE,
-    Call,
-    Misshapen,
-    Refused,
-    Reply,
-    bearer,
-    cut,
-    encode,
-    few_words,
-    read,
-    tokens,
-)
+from router.simulated.openai_wire import error_reply, headers, json_reply, read_body, refused, served_tier, shape
+from router.simulated.wire import STREAM_TYPE, Call, Misshapen, Refused, Reply, cut, encode, few_words, tokens
 
 Json = Any
-
-_CONTEXT_TOKENS = 1_050_000
-_REASONING = {"none": 0, "minimal": 16, "low": 64, "medium": 128, "high": 256, "xhigh": 512, "max": 1024}
-_DATED = {
-    "gpt-5.5": "gpt-5.5-2026-04-23",
-    "gpt-4o": "gpt-4o-2024-08-06",
-    "gpt-4o-mini": "gpt-4o-mini-2024-07-18",
-    "gpt-4.1": "gpt-4.1-2025-04-14",
-}
 
 
 def reply(call: Call) -> Reply:
@@ -60,91 +47,30 @@ def reply(call: Call) -> Reply:
     except Refused as refusal:
         return error_reply(call, refusal)
     question = _question(request)
-    answers = [answer(question) for _ in range(request.n or 1)]
+    answers = [answer(replace(question, draw=draw)) for draw in range(request.n or 1)]
     if request.stream:
-        return Reply(200, (STREAM_TYPE, *_headers(call)), tuple(_stream(call, request, answers, prompt_tokens)))
-    return Reply(200, (JSON_TYPE, *_headers(call)), (encode(_whole(call, request, answers, prompt_tokens)),))
-
-
-def error_reply(call: Call, refusal: Refused) -> Reply:
-    error = {"message": refusal.message, "type": refusal.kind, "param": refusal.param, "code": refusal.code}
-    return Reply(refusal.status, (JSON_TYPE, *_headers(call)), (encode({"error": error}),))
-
-
-def missing_key(call: Call) -> Refused | None:
-    if bearer(call.headers):
-        return None
-    message = (
-        "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
-        "(i.e. Authorization: Bearer YOUR_KEY)."
-    )
-    return Refused(message, status=401, kind="invalid_request_error", code="invalid_api_key")
-
-
-def _headers(call: Call) -> tuple[tuple[str, str], ...]:
-    return (
-        ("x-request-id", f"req_{call.nonce}"),
-        ("openai-processing-ms", "12"),
-        ("openai-version", "2020-10-01"),
-        ("openai-organization", "org-simulated"),
-        ("x-ratelimit-limit-requests", "10000"),
-        ("x-ratelimit-remaining-requests", "9999"),
-        ("x-ratelimit-reset-requests", "6ms"),
-    )
-
-
-_WORDS = {
-    "str": "a string",
-    "int": "an integer",
-    "float": "a decimal",
-    "bool": "a boolean",
-    "array": "an array",
-    "object": "an object",
-    "null": "null",
-}
+        return Reply(200, (STREAM_TYPE, *headers(call)), tuple(_stream(call, request, answers, prompt_tokens)))
+    return json_reply(call, _whole(call, request, answers, prompt_tokens))
 
 
 def _read(call: Call) -> Request:
-    media = call.headers.get("content-type", "")
-    if not media.startswith("application/json"):
-        raise refused(
-            f"Unsupported content type: '{media}'. This API method only accepts 'application/json' requests.", None
-        )
     try:
-        return read(call.body, Request)
+        return read_body(call, Request)
     except Misshapen as fault:
-        raise _shape(fault) from None
-
-
-def _shape(fault: Misshapen) -> Refused:
-    """A fault of shape in OpenAI's words."""
-    name = fault.field
-    match fault.problem:
-        case "json":
-            return refused("We could not parse the JSON body of your request.", None)
-        case "missing" if name == "model":
-            return refused("you must provide a model parameter", None)
-        case "missing":
-            return refused(f"Missing required parameter: '{name}'.", name, "missing_required_parameter")
-        case "unknown" if not fault.path:
-            return refused(f"Unrecognized request argument supplied: {name}", None)
-        case "unknown":
-            return refused(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
-        case "type":
-            wanted = " or ".join(_WORDS.get(part, part) for part in fault.wanted.split(" | ") if part != "null")
-            got = _WORDS.get(fault.found, fault.found)
-            message = f"Invalid type for '{name}': expected {wanted}, but got {got} instead."
-            return refused(message, name, "invalid_type")
-        case _:
-            return refused(f"Invalid value: '{fault.found}'.", name, "invalid_value")
+        if fault.problem == "unknown" and not fault.path:
+            raise refused(f"Unrecognized request argument supplied: {fault.found}", None) from None
+        if fault.problem == "missing" and fault.field == "model":
+            raise refused("you must provide a model parameter", None) from None
+        raise shape(fault) from None
 
 
 def _prompt_tokens(request: Request) -> int:
     said = len(encode(request.messages)) + len(encode(request.tools) if request.tools else b"")
+    most = abilities(request.model).context_tokens
     count = tokens(said - sum(_attached(message) for message in request.messages))
-    if count > _CONTEXT_TOKENS:
+    if count > most:
         message = (
-            f"This model's maximum context length is {_CONTEXT_TOKENS} tokens. However, your messages resulted in "
+            f"This model's maximum context length is {most} tokens. However, your messages resulted in "
             f"{count} tokens. Please reduce the length of the messages."
         )
         raise refused(message, "messages", "context_length_exceeded")
@@ -173,21 +99,30 @@ def _attachment(part: object) -> int:
 def _question(request: Request) -> Question:
     last = request.messages[-1]
     users = [message for message in request.messages if isinstance(message, User)]
-    effort = request.reasoning_effort or default_effort(request.model)
+    text = text_of(users[-1]) if users else ""
     stop = [request.stop] if isinstance(request.stop, str) else request.stop or []
-    choice = request.tool_choice
+    told = told_schema("\n".join(text_of(one) for one in request.messages if isinstance(one, System | Developer)))
+    schema = _answer_schema(request)
     return Question(
         model=request.model,
-        text=text_of(users[-1]) if users else "",
-        tool_result=text_of(last) if isinstance(last, ToolMessage) else None,
+        text=text,
+        tool_result=text_of(last) if isinstance(last, ToolMessage | FunctionMessage) else None,
         tools=_callable_tools(request),
-        forced=_forced(choice),
-        parallel=request.parallel_tool_calls is not False,
-        schema=_answer_schema(request),
+        forced=_forced(request.tool_choice) or isinstance(request.function_call, Named),
+        parallel=request.parallel_tool_calls is not False and isinstance(request.functions, UnsetType),
+        schema=told if schema is None else schema,
+        told=schema is None,
         max_tokens=request.max_completion_tokens or request.max_tokens,
         stop=tuple(stop),
-        reasoning_tokens=_REASONING[effort] if reasons(request.model) else 0,
+        reasoning_tokens=_reasoning_tokens(request, text),
     )
+
+
+def _reasoning_tokens(request: Request, text: str) -> int:
+    """Reasoning is never visible here: it only counts."""
+    able = abilities(request.model)
+    least = REASONING_TOKENS["low"] if able.reasons and provoked(text, "think") else 0
+    return max(least, REASONING_TOKENS[request.reasoning_effort or able.default_effort])
 
 
 def _forced(choice: object) -> bool:
@@ -197,6 +132,8 @@ def _forced(choice: object) -> bool:
 
 
 def _callable_tools(request: Request) -> tuple[Tool, ...]:
+    if not isinstance(request.functions, UnsetType):
+        return _callable_functions(request.functions, request.function_call)
     if isinstance(request.tools, UnsetType) or request.tool_choice == "none":
         return ()
     tools = [_tool(tool) for tool in request.tools]
@@ -204,11 +141,20 @@ def _callable_tools(request: Request) -> tuple[Tool, ...]:
     return tuple(tool for tool in tools if not chosen or tool.name in chosen)
 
 
+def _callable_functions(functions: list[Function], choice: object) -> tuple[Tool, ...]:
+    if choice == "none":
+        return ()
+    chosen = choice.name if isinstance(choice, Named) else None
+    return tuple(_function(one) for one in functions if chosen in (None, one.name))
+
+
 def _tool(tool: FunctionTool | CustomTool) -> Tool:
-    if isinstance(tool, CustomTool):
-        return Tool(tool.custom.name, free=True)
-    schema = tool.function.parameters
-    return Tool(tool.function.name, None if isinstance(schema, UnsetType) else schema)
+    return Tool(tool.custom.name, free=True) if isinstance(tool, CustomTool) else _function(tool.function)
+
+
+def _function(function: Function) -> Tool:
+    schema = function.parameters
+    return Tool(function.name, None if isinstance(schema, UnsetType) else schema)
 
 
 def _answer_schema(request: Request) -> dict[str, Json] | None:
@@ -221,14 +167,16 @@ def _answer_schema(request: Request) -> dict[str, Json] | None:
             return None
 
 
-def _usage(answers: list[Answer], prompt_tokens: int) -> dict[str, Json]:
+def _usage(request: Request, answers: list[Answer], prompt_tokens: int) -> dict[str, Json]:
     completion = sum(given.output_tokens for given in answers)
-    hit = prompt_tokens >= 1024 and answers[0].luck % 2 == 0
+    kept = prompt_tokens // 2 // 128 * 128 if prompt_tokens >= 1024 else 0
+    hit = answers[0].luck % 2 == 0
+    written = {"cache_write_tokens": 0 if hit else kept} if abilities(request.model).writes_cache else {}
     return {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": completion,
         "total_tokens": prompt_tokens + completion,
-        "prompt_tokens_details": {"cached_tokens": prompt_tokens // 2 // 128 * 128 if hit else 0, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": kept if hit else 0, **written, "audio_tokens": 0},
         "completion_tokens_details": {
             "reasoning_tokens": sum(given.reasoning_tokens for given in answers),
             "audio_tokens": 0,
@@ -238,8 +186,10 @@ def _usage(answers: list[Answer], prompt_tokens: int) -> dict[str, Json]:
     }
 
 
-def _finish_reason(given: Answer) -> str:
-    return "stop" if given.end == "stop_sequence" else given.end
+def _finish_reason(request: Request, given: Answer) -> str:
+    if given.end == "tool_calls" and not isinstance(request.functions, UnsetType):
+        return "function_call"
+    return {"stop_sequence": "stop", "refusal": "stop"}.get(given.end, given.end)
 
 
 def _tool_call(call: Call, choice: int, index: int, made: ToolCall, text: str) -> dict[str, Json]:
@@ -254,30 +204,45 @@ def _frame(call: Call, request: Request, kind: str) -> dict[str, Json]:
         "id": f"chatcmpl-{call.nonce}",
         "object": kind,
         "created": call.at,
-        "model": _DATED.get(request.model, request.model),
-        "service_tier": "default",
+        "model": dated(request.model),
+        "service_tier": served_tier(request.service_tier),
         "system_fingerprint": "fp_simulated",
     }
 
 
 def _whole(call: Call, request: Request, answers: list[Answer], prompt_tokens: int) -> dict[str, Json]:
-    choices = [_choice(call, index, given) for index, given in enumerate(answers)]
+    choices = [_choice(call, request, index, given) for index, given in enumerate(answers)]
     frame = _frame(call, request, "chat.completion")
-    return {**frame, "choices": choices, "usage": _usage(answers, prompt_tokens)}
+    return {**frame, "choices": choices, "usage": _usage(request, answers, prompt_tokens)}
 
 
-def _choice(call: Call, index: int, given: Answer) -> dict[str, Json]:
+def _choice(call: Call, request: Request, index: int, given: Answer) -> dict[str, Json]:
+    refusing = given.end == "refusal"
     message: dict[str, Json] = {
         "role": "assistant",
-        "content": None if given.calls else given.text,
-        "refusal": None,
+        "content": None if given.calls or refusing else given.text,
+        "refusal": given.text if refusing else None,
         "annotations": [],
     }
-    if given.calls:
-        message["tool_calls"] = [
-            _tool_call(call, index, place, made, made.text) for place, made in enumerate(given.calls)
-        ]
-    return {"index": index, "message": message, "logprobs": None, "finish_reason": _finish_reason(given)}
+    calls = [_tool_call(call, index, place, made, made.text) for place, made in enumerate(given.calls)]
+    if calls and not isinstance(request.functions, UnsetType):
+        message["function_call"] = calls[0]["function"]
+    elif calls:
+        message["tool_calls"] = calls
+    return {
+        "index": index,
+        "message": message,
+        "logprobs": _logprobs(request, few_words(given.text), refusing),
+        "finish_reason": _finish_reason(request, given),
+    }
+
+
+def _logprobs(request: Request, pieces: list[str], refusing: bool) -> dict[str, Json] | None:
+    """Of the text in these pieces, which is that of a refusal or of the content."""
+    if not request.logprobs:
+        return None
+    said = [token for piece in pieces for token in openai_tokens(piece, request.top_logprobs or 0)]
+    return {"content": None, "refusal": said} if refusing else {"content": said, "refusal": None}
 
 
 def _stream(call: Call, request: Request, answers: list[Answer], prompt_tokens: int) -> Iterator[bytes]:
@@ -287,30 +252,48 @@ def _stream(call: Call, request: Request, answers: list[Answer], prompt_tokens: 
     frame = _frame(call, request, "chat.completion.chunk")
     usage: dict[str, Json] = {"usage": None} if with_usage else {}
     for index, given in enumerate(answers):
-        for place, (delta, reason) in enumerate(_deltas(call, index, given)):
-            choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}
+        for place, (delta, logprobs, reason) in enumerate(_deltas(call, request, index, given)):
+            choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
             padding = {"obfuscation": call.nonce[place % 16 :]} if obfuscated else {}
             yield _event({**frame, "choices": [choice], **usage, **padding})
     if with_usage:
-        yield _event({**frame, "choices": [], "usage": _usage(answers, prompt_tokens)})
+        yield _event({**frame, "choices": [], "usage": _usage(request, answers, prompt_tokens)})
     yield b"data: [DONE]\n\n"
 
 
-def _deltas(call: Call, choice: int, given: Answer) -> Iterator[tuple[dict[str, Json], str | None]]:
-    """Each delta of one choice with its finish_reason."""
-    if not given.calls:
-        yield {"role": "assistant", "content": "", "refusal": None}, None
-        for piece in few_words(given.text):
-            yield {"content": piece}, None
+Delta = tuple[dict[str, Json], dict[str, Json] | None, str | None]
+
+
+def _deltas(call: Call, request: Request, choice: int, given: Answer) -> Iterator[Delta]:
+    """Each delta of one choice with its logprobs and its finish_reason."""
+    if given.calls and not isinstance(request.functions, UnsetType):
+        yield from _function_call_deltas(given.calls[0])
+    elif given.calls:
+        yield {"role": "assistant", "content": None}, None, None
+        for index, made in enumerate(given.calls):
+            yield from _tool_call_deltas(call, choice, index, made)
     else:
-        yield {"role": "assistant", "content": None}, None
-    for index, made in enumerate(given.calls):
-        yield {"tool_calls": [{"index": index, **_tool_call(call, choice, index, made, "")}]}, None
-        kind, field = ("custom", "input") if made.tool.free else ("function", "arguments")
-        for piece in cut(made.text, 12):
-            yield {"tool_calls": [{"index": index, kind: {field: piece}}]}, None
-    yield {}, _finish_reason(given)
+        refusing = given.end == "refusal"
+        yield {"role": "assistant", "content": "", "refusal": None}, None, None
+        for piece in few_words(given.text):
+            delta = {"refusal": piece} if refusing else {"content": piece}
+            yield delta, _logprobs(request, [piece], refusing), None
+    yield {}, None, _finish_reason(request, given)
 
 
-def _event(value: Json) -> bytes:
+def _function_call_deltas(made: ToolCall) -> Iterator[Delta]:
+    opening = {"name": made.tool.name, "arguments": ""}
+    yield {"role": "assistant", "content": None, "function_call": opening}, None, None
+    for piece in cut(made.text, 12):
+        yield {"function_call": {"arguments": piece}}, None, None
+
+
+def _tool_call_deltas(call: Call, choice: int, index: int, made: ToolCall) -> Iterator[Delta]:
+    yield {"tool_calls": [{"index": index, **_tool_call(call, choice, index, made, "")}]}, None, None
+    kind, field = ("custom", "input") if made.tool.free else ("function", "arguments")
+    for piece in cut(made.text, 12):
+        yield {"tool_calls": [{"index": index, kind: {field: piece}}]}, None, None
+
+
+def _event(value: Mapping[str, Json]) -> bytes:
     return b"data: " + encode(value) + b"\n\n"

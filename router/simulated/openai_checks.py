@@ -1,23 +1,21 @@
 """What OpenAI's chat completions refuse beyond the shape of a request, in OpenAI's words. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
 
 from msgspec import UNSET, UnsetType
 
+from router.simulated.openai_models import Abilities, abilities, check_model
 from router.simulated.openai_shapes import (
     AllowedChoice,
     Assistant,
     AudioPart,
     CustomChoice,
-    Effort,
     FilePart,
-    Function,
     FunctionChoice,
     FunctionTool,
     ImagePart,
     Message,
+    Named,
     ObjectFormat,
     Request,
     SchemaFormat,
@@ -25,33 +23,38 @@ from router.simulated.openai_shapes import (
     ToolMessage,
     User,
 )
-from router.simulated.schemas import malformed
+from router.simulated.openai_wire import (
+    bad_pattern,
+    check_answer_schema,
+    check_length,
+    check_metadata,
+    check_parameters,
+    check_range,
+    empty_array,
+    long_array,
+    missing,
+    refused,
+    unsupported,
+)
 from router.simulated.wire import Refused
-
-Json = Any
 
 
 def check(request: Request) -> None:
     """Raises Refused as OpenAI would."""
-    _check_model(request.model)
-    _check_ranges(request)
+    check_model(request.model, "chat/completions")
+    able = abilities(request.model)
+    _check_values(request)
     _check_messages(request.messages)
     _check_tools(request)
+    _check_functions(request)
     _check_format(request)
+    _check_cache(request, able)
     if request.stream_options is not None and not request.stream:
         raise refused("The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options")
-    if reasons(request.model):
-        _check_reasoning_model(request)
+    if able.reasons:
+        _check_reasoning_model(request, able)
     elif request.reasoning_effort is not None:
         raise refused("Unrecognized request argument supplied: reasoning_effort", None)
-
-
-def refused(message: str, param: str | None, code: str | None = None) -> Refused:
-    return Refused(message, kind="invalid_request_error", param=param, code=code)
-
-
-def reasons(model: str) -> bool:
-    return _GENERATION.match(model) is not None
 
 
 def tool_names(request: Request) -> list[str]:
@@ -73,24 +76,6 @@ def chosen_names(choice: object) -> list[str]:
             return []
 
 
-_GPT = re.compile(
-    r"gpt-(oss-.+|4o(-mini)?|4\.1(-mini|-nano)?|[5-9](\.\d+)?(-(mini|nano|pro|sol|terra|luna|astra))?)(-20\d\d-\d\d-\d\d)?"
-)
-_GENERATION = re.compile(r"gpt-(?P<major>[5-9])(?:\.(?P<minor>\d+))?")
-_OURS = re.compile(r"auto\b|simulated/|claude|gemini|gpt-")  # names that no OpenAI-compatible server would know
-
-
-def _check_model(model: str) -> None:
-    if not model:
-        raise refused("you must provide a model parameter", None)
-    if _OURS.match(model) and not _GPT.fullmatch(model):
-        message = f"The model `{model}` does not exist or you do not have access to it."
-        raise Refused(message, status=404, kind="invalid_request_error", code="model_not_found")
-    if _GENERATION.match(model) and "-pro" in model:
-        message = "This is not a chat model and thus not supported in the v1/chat/completions endpoint."
-        raise Refused(message, status=404, kind="invalid_request_error", param="model")
-
-
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ("temperature", 0, 2),
     ("top_p", 0, 1),
@@ -103,53 +88,33 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
 )
 
 
-def _check_ranges(request: Request) -> None:
+def _check_values(request: Request) -> None:
     for name, low, high in _RANGES:
-        value = getattr(request, name)
-        if value is None or low <= value <= high:
-            continue
-        kind = "integer" if isinstance(value, int) else "decimal"
-        side, bound = ("below_min", low) if value < low else ("above_max", high)
-        word = "minimum" if value < low else "maximum"
-        relation = ">=" if value < low else "<="
-        message = (
-            f"Invalid '{name}': {kind} {side.split('_', maxsplit=1)[0]} {word} value. "
-            f"Expected a value {relation} {bound}, but got {value} instead."
-        )
-        raise refused(message, name, f"{kind}_{side}_value")
+        check_range(name, getattr(request, name), low, high)
     if isinstance(request.stop, list) and len(request.stop) > 4:
-        raise refused("Invalid 'stop': array too long. Expected an array with maximum length 4.", "stop",
-                      "array_above_max_length")  # fmt: skip
+        raise long_array("stop", 4)
     if request.safety_identifier is not None:
-        _check_length("safety_identifier", request.safety_identifier, 128)
+        check_length("safety_identifier", request.safety_identifier, 128)
     if request.top_logprobs is not None and not request.logprobs:
         raise refused("The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", "top_logprobs")
-    metadata = request.metadata or {}
-    if len(metadata) > 16:
-        raise refused("Invalid 'metadata': too many properties. Expected an object with at most 16 properties.",
-                      "metadata", "object_above_max_properties")  # fmt: skip
-    for key, value in metadata.items():
-        _check_length("metadata", key, 64)
-        _check_length(f"metadata.{key}", value, 512)
+    if request.audio is not None or "audio" in (request.modalities or ()):
+        message = "Unsupported value: 'modalities' does not support 'audio' with this model."
+        raise refused(message, "modalities", "unsupported_value")
+    check_metadata(request.metadata)
 
 
-def _check_length(name: str, text: str, longest: int) -> None:
-    if len(text) > longest:
-        message = (
-            f"Invalid '{name}': string too long. Expected a string with maximum length {longest}, "
-            f"but got a string with length {len(text)} instead."
-        )
-        raise refused(message, name, "string_above_max_length")
-
-
-def _empty_array(name: str) -> Refused:
-    message = f"Invalid '{name}': empty array. Expected an array with minimum length 1, but got an empty array instead."
-    return refused(message, name, "empty_array")
+def _check_cache(request: Request, able: Abilities) -> None:
+    """Cache options came with gpt-5.6; from gpt-5.5 on a cache is always kept for 24 hours."""
+    if not isinstance(request.prompt_cache_options, UnsetType) and able.version < (5, 6):
+        raise unsupported("prompt_cache_options")
+    if request.prompt_cache_retention == "in_memory" and able.version >= (5, 5):
+        message = "Unsupported value: 'prompt_cache_retention' does not support 'in_memory' with this model."
+        raise refused(message, "prompt_cache_retention", "unsupported_value")
 
 
 def _check_messages(messages: list[Message]) -> None:
     if not messages:
-        raise _empty_array("messages")
+        raise empty_array("messages")
     open_ids: list[str] = []
     for index, message in enumerate(messages):
         if isinstance(message, ToolMessage):
@@ -181,18 +146,18 @@ def _check_assistant(message: Assistant, index: int) -> list[str]:
     """The ids of its tool calls."""
     calls = [] if isinstance(message.tool_calls, UnsetType) else message.tool_calls
     if message.tool_calls == []:
-        raise _empty_array(f"messages[{index}].tool_calls")
+        raise empty_array(f"messages[{index}].tool_calls")
     spoken = message.refusal is not None or message.audio is not None or message.function_call is not None
     if message.content is None and not calls and not spoken:
         raise refused("Invalid value for 'content': expected a string, got null.", f"messages.[{index}].content")
     for place, call in enumerate(calls):
-        _check_length(f"messages[{index}].tool_calls[{place}].id", call.id, 40)
+        check_length(f"messages[{index}].tool_calls[{place}].id", call.id, 40)
     return [call.id for call in calls]
 
 
 def _check_parts(message: Message, index: int) -> None:
     if message.content == []:
-        raise _empty_array(f"messages[{index}].content")
+        raise empty_array(f"messages[{index}].content")
     if not isinstance(message, User) or isinstance(message.content, str):
         return
     for place, part in enumerate(message.content):
@@ -203,8 +168,7 @@ def _check_parts(message: Message, index: int) -> None:
             message_text = f"Invalid '{where}.image_url.url'. Expected a valid URL or a data URL of an image."
             raise refused(message_text, f"{where}.image_url.url", "invalid_value")
         if isinstance(part, FilePart) and part.file.file_data is UNSET and part.file.file_id is UNSET:
-            raise refused(f"Missing required parameter: '{where}.file.file_id'.", f"{where}.file.file_id",
-                          "missing_required_parameter")  # fmt: skip
+            raise missing(f"{where}.file.file_id")
 
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -214,41 +178,45 @@ def _check_tools(request: Request) -> None:
     if isinstance(request.tools, UnsetType):
         for name in ("tool_choice", "parallel_tool_calls"):
             if getattr(request, name) is not UNSET:
-                message = f"Invalid value for '{name}': '{name}' is only allowed when 'tools' are specified."
-                raise refused(message, name)
+                raise _only_with(name, "tools")
         return
     if not request.tools:
-        raise _empty_array("tools")
+        raise empty_array("tools")
     names = tool_names(request)
     for index, name in enumerate(names):
         if not _TOOL_NAME.fullmatch(name):
-            where = f"tools[{index}].function.name"
-            message = f"Invalid '{where}': string does not match pattern. Expected '^[a-zA-Z0-9_-]+$'."
-            raise refused(message, where, "invalid_value")
+            raise bad_pattern(f"tools[{index}].function.name")
     for index, tool in enumerate(request.tools):
-        if isinstance(tool, FunctionTool) and isinstance(tool.function.parameters, Mapping):
-            _check_parameters(tool.function, index)
+        if isinstance(tool, FunctionTool) and not isinstance(tool.function.parameters, UnsetType):
+            function, where = tool.function, f"tools[{index}].function.parameters"
+            check_parameters(function.name, tool.function.parameters, function.strict is True, where)
     for name in chosen_names(request.tool_choice):
         if name not in names:
             raise refused(f"Tool choice '{name}' not found in 'tools' parameter.", "tool_choice")
 
 
-def _check_parameters(function: Function, index: int) -> None:
-    schema = function.parameters
-    where, name = f"tools[{index}].function.parameters", function.name
-    if not isinstance(schema, Mapping):
+def _only_with(name: str, other: str) -> Refused:
+    return refused(f"Invalid value for '{name}': '{name}' is only allowed when '{other}' are specified.", name)
+
+
+def _check_functions(request: Request) -> None:
+    """The form that tools had before they were called so."""
+    if isinstance(request.functions, UnsetType):
+        if request.function_call is not UNSET:
+            raise _only_with("function_call", "functions")
         return
-    if schema and schema.get("type", "object") != "object":
-        got = schema["type"]
-        message = (
-            f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', got {got!r}."
-        )
-        raise refused(message, where, "invalid_function_parameters")
-    if fault := malformed(schema):
-        message = f"Invalid schema for function '{name}': '{fault}' is not valid."
-        raise refused(message, where, "invalid_function_parameters")
-    if function.strict and (fault := next(_strict_faults(schema, ()), None)):
-        raise refused(f"Invalid schema for function '{name}': {fault}", where, "invalid_function_parameters")
+    if not isinstance(request.tools, UnsetType):
+        raise refused("'functions' and 'tools' cannot both be specified; use 'tools'.", "functions")
+    if not request.functions:
+        raise empty_array("functions")
+    for index, function in enumerate(request.functions):
+        if not _TOOL_NAME.fullmatch(function.name):
+            raise bad_pattern(f"functions[{index}].name")
+        if not isinstance(function.parameters, UnsetType):
+            check_parameters(function.name, function.parameters, False, f"functions[{index}].parameters")
+    names = [function.name for function in request.functions]
+    if isinstance(request.function_call, Named) and request.function_call.name not in names:
+        raise refused(f"Function '{request.function_call.name}' not found in 'functions'.", "function_call")
 
 
 def _check_format(request: Request) -> None:
@@ -262,19 +230,10 @@ def _check_format(request: Request) -> None:
         return
     named = form.json_schema
     if not _TOOL_NAME.fullmatch(named.name):
-        message = (
-            "Invalid 'response_format.json_schema.name': string does not match pattern. Expected '^[a-zA-Z0-9_-]+$'."
-        )
-        raise refused(message, "response_format.json_schema.name", "invalid_value")
+        raise bad_pattern("response_format.json_schema.name")
     if isinstance(named.schema, UnsetType):
-        where = "response_format.json_schema.schema"
-        raise refused(f"Missing required parameter: '{where}'.", where, "missing_required_parameter")
-    if fault := malformed(named.schema):
-        message = f"Invalid schema for response_format '{named.name}': '{fault}' is not valid."
-        raise refused(message, "response_format", "invalid_json_schema")
-    if named.strict and (fault := next(_strict_faults(named.schema, ()), None)):
-        message = f"Invalid schema for response_format '{named.name}': {fault}"
-        raise refused(message, "response_format", "invalid_json_schema")
+        raise missing("response_format.json_schema.schema")
+    check_answer_schema(named.name, named.schema, named.strict is True, "response_format")
 
 
 def text_of(message: Message) -> str:
@@ -283,56 +242,18 @@ def text_of(message: Message) -> str:
     return "".join(part.text for part in message.content if isinstance(part, TextPart))
 
 
-def _strict_faults(schema: Json, context: tuple[str, ...]) -> Iterator[str]:
-    """Why strict mode refuses this schema: every object is closed and has all its properties required."""
-    if isinstance(schema, list):
-        for index, item in enumerate(schema):
-            yield from _strict_faults(item, (*context, str(index)))
-    if not isinstance(schema, Mapping):
-        return
-    named = schema.get("type")
-    if named == "object" or (isinstance(named, list) and "object" in named) or "properties" in schema:
-        properties = schema.get("properties") or {}
-        if schema.get("additionalProperties") is not False:
-            yield f"In context={context}, 'additionalProperties' is required to be supplied and to be false."
-        if missing := sorted(set(properties) - set(schema.get("required") or ())):
-            yield (
-                f"In context={context}, 'required' is required to be supplied and to be an array including every key "
-                f"in properties. Missing '{missing[0]}'."
-            )
-        for key, item in properties.items():
-            yield from _strict_faults(item, (*context, "properties", key))
-    for key in ("items", "anyOf"):
-        yield from _strict_faults(schema.get(key), (*context, key))
-    for key in ("$defs", "definitions"):
-        for name, item in (schema.get(key) or {}).items():
-            yield from _strict_faults(item, (*context, key, name))
-
-
-def default_effort(model: str) -> Effort:
-    """gpt-5.4 does not think unless asked; its successors do."""
-    return "none" if model.startswith("gpt-5.4") else "medium"
-
-
-def _efforts(model: str) -> tuple[str, ...]:
-    levels: tuple[str, ...] = ("none", "low", "medium", "high", "xhigh")
-    if model.startswith("gpt-6-astra"):
-        return (*levels[1:], "max")
-    return levels[1:] if model.startswith("gpt-6.1-sol") else levels
-
-
 _NEVER = ("stop", "frequency_penalty", "presence_penalty", "logit_bias")
 
 
-def _check_reasoning_model(request: Request) -> None:
-    model, effort = request.model, request.reasoning_effort or default_effort(request.model)
+def _check_reasoning_model(request: Request, able: Abilities) -> None:
     if request.max_tokens is not None:
-        raise _unsupported("max_tokens", " Use 'max_completion_tokens' instead.")
+        raise unsupported("max_tokens", " Use 'max_completion_tokens' instead.")
     for name in _NEVER:
         if getattr(request, name) is not None:
-            raise _unsupported(name)
-    if request.reasoning_effort is not None and effort not in _efforts(model):
-        levels = ", ".join(f"'{level}'" for level in _efforts(model))
+            raise unsupported(name)
+    effort = request.reasoning_effort or able.default_effort
+    if request.reasoning_effort is not None and effort not in able.efforts("chat/completions"):
+        levels = ", ".join(f"'{level}'" for level in able.efforts("chat/completions"))
         message = (
             f"Unsupported value: 'reasoning_effort' does not support '{effort}' with this model. "
             f"Supported values are: {levels}."
@@ -340,12 +261,7 @@ def _check_reasoning_model(request: Request) -> None:
         raise refused(message, "reasoning_effort", "unsupported_value")
     if effort != "none":
         _check_thinking(request)
-    _check_tools_with_effort(request)
-
-
-def _unsupported(name: str, instead: str = "") -> Refused:
-    message = f"Unsupported parameter: '{name}' is not supported with this model.{instead}"
-    return refused(message, name, "unsupported_parameter")
+    _check_tools_with_effort(request, able)
 
 
 def _check_thinking(request: Request) -> None:
@@ -356,21 +272,18 @@ def _check_thinking(request: Request) -> None:
         )
         raise refused(message, "temperature", "unsupported_value")
     if request.top_p is not None:
-        raise _unsupported("top_p")
+        raise unsupported("top_p")
     if request.logprobs:
-        raise _unsupported("logprobs")
+        raise unsupported("logprobs")
 
 
-def _check_tools_with_effort(request: Request) -> None:
+def _check_tools_with_effort(request: Request, able: Abilities) -> None:
     """From gpt-5.4 function tools exclude an effort, from gpt-5.6 also the default one."""
-    generation = _GENERATION.match(request.model)
-    if generation is None or isinstance(request.tools, UnsetType):
+    tools = [] if isinstance(request.tools, UnsetType) else request.tools
+    if isinstance(request.functions, UnsetType) and not any(isinstance(tool, FunctionTool) for tool in tools):
         return
-    if not any(isinstance(tool, FunctionTool) for tool in request.tools):
-        return
-    version = (int(generation["major"]), int(generation["minor"] or 0))
     explicit = request.reasoning_effort not in (None, "none")
-    if (explicit and version >= (5, 4)) or (request.reasoning_effort is None and version >= (5, 6)):
+    if (explicit and able.version >= (5, 4)) or (request.reasoning_effort is None and able.version >= (5, 6)):
         message = (
             f"Function tools with reasoning_effort are not supported for {request.model} in /v1/chat/completions. "
             "Please use /v1/responses instead."

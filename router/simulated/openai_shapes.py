@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from router.simulated.openai_models import Effort
+
 Json = Any
 Absent = UnsetType
 
@@ -130,10 +132,23 @@ class FunctionTool(Strict, tag_field="type", tag="function"):
     function: Function
 
 
+class Grammar(Strict):
+    syntax: Literal["lark", "regex"]
+    definition: str
+
+
+class GrammarFormat(Strict, tag_field="type", tag="grammar"):
+    grammar: Grammar
+
+
+class TextFormat(Strict, tag_field="type", tag="text"):
+    pass
+
+
 class Custom(Strict):
     name: str
     description: str | Absent = UNSET
-    format: dict[str, Json] | Absent = UNSET
+    format: TextFormat | GrammarFormat | Absent = UNSET
 
 
 class CustomTool(Strict, tag_field="type", tag="custom"):
@@ -161,10 +176,6 @@ class AllowedChoice(Strict, tag_field="type", tag="allowed_tools"):
     allowed_tools: AllowedTools
 
 
-class TextFormat(Strict, tag_field="type", tag="text"):
-    pass
-
-
 class ObjectFormat(Strict, tag_field="type", tag="json_object"):
     pass
 
@@ -180,12 +191,16 @@ class SchemaFormat(Strict, tag_field="type", tag="json_schema"):
     json_schema: NamedSchema
 
 
+class CacheOptions(Strict):
+    mode: Literal["implicit", "explicit"] | Absent = UNSET
+    ttl: Literal["30m", "12h"] | Absent = UNSET
+    comparison_response_id: str | None = None
+    prewarm: bool | Absent = UNSET
+
+
 class StreamOptions(Strict):
     include_usage: bool | Absent = UNSET
     include_obfuscation: bool | Absent = UNSET
-
-
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class Request(Strict):
@@ -193,7 +208,7 @@ class Request(Strict):
     messages: list[Message]
     audio: dict[str, Json] | None = None
     frequency_penalty: float | None = None
-    function_call: Json | Absent = UNSET
+    function_call: Literal["none", "auto"] | Named | Absent = UNSET
     functions: list[Function] | Absent = UNSET
     logit_bias: dict[str, int] | None = None
     logprobs: bool | None = None
@@ -207,7 +222,7 @@ class Request(Strict):
     prediction: dict[str, Json] | None = None
     presence_penalty: float | None = None
     prompt_cache_key: str | None = None
-    prompt_cache_options: dict[str, Json] | Absent = UNSET
+    prompt_cache_options: CacheOptions | Absent = UNSET
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
     reasoning_effort: Effort | None = None
     response_format: TextFormat | ObjectFormat | SchemaFormat | Absent = UNSET

@@ -30,20 +30,22 @@ _FORMATS = {
 }
 
 
-def value_for(schema: Json, luck: int) -> Json:
+def value_for(schema: Json, luck: int, odd: str = "") -> Json:
     """A value that satisfies `schema`; `luck` picks among those that do. `pattern`, `not` and `if` are not looked at.
 
-    Types may be in upper case, as in Gemini's own schemas. The schema must be well formed (schemas.malformed).
+    Strings that may say anything at any length end in `odd`. Types may be in upper case, as in Gemini's own schemas.
+    The schema must be well formed (schemas.malformed).
     """
-    return _value(schema, _Room(schema, _LARGEST), luck, 0, "value")
+    return _value(schema, _Room(schema, _LARGEST, odd), luck, 0, "value")
 
 
 @dataclass(slots=True)
 class _Room:
-    """The whole schema, and how many values may still be made."""
+    """The whole schema, how many values may still be made, and how strings end."""
 
     root: Json
     left: int
+    odd: str
 
     def is_scarce(self, depth: int) -> bool:
         return depth > _SHALLOW or self.left < _LARGEST // 2
@@ -52,7 +54,7 @@ class _Room:
 def _value(schema: Json, room: _Room, luck: int, depth: int, name: str) -> Json:
     room.left -= 1
     if not isinstance(schema, Mapping) or not schema:
-        return f"simulated {name}"
+        return f"simulated {name}{room.odd}"
     if depth > _DEEPEST or room.left < 0:
         return None
     schema = _flat(schema, room, depth)
@@ -75,7 +77,7 @@ def _value(schema: Json, room: _Room, luck: int, depth: int, name: str) -> Json:
         case "null":
             return None
         case _:
-            return _string(schema, name)
+            return _string(schema, name, room.odd)
 
 
 def _type(schema: Mapping[str, Json]) -> str:
@@ -142,8 +144,8 @@ def _array(schema: Mapping[str, Json], room: _Room, luck: int, depth: int, name:
     return [_value(item, room, luck, depth + 1, f"{name} {place}") for place, item in enumerate(items[:count], 1)]
 
 
-def _string(schema: Mapping[str, Json], name: str) -> str:
-    text = _FORMATS.get(schema.get("format", ""), f"simulated {name}")
+def _string(schema: Mapping[str, Json], name: str, odd: str) -> str:
+    text = _FORMATS.get(schema.get("format", ""), f"simulated {name}{odd if 'maxLength' not in schema else ''}")
     text = text.ljust(min(int(schema.get("minLength") or 0), _LONGEST), ".")
     return text[: int(schema["maxLength"])] if schema.get("maxLength") is not None else text
 

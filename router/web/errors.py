@@ -52,7 +52,7 @@ def _frameworks(request: AnyRequest, error: HTTPException) -> Response[bytes]:
 
 def _response(error: RouterError) -> Response[bytes]:
     return Response(
-        chat.encode_error(error),
+        chat.FACE.encode_error(error, ""),
         status_code=error.status,
         media_type="application/json",
         headers=SECURITY_HEADERS,

@@ -1,12 +1,14 @@
 """Our own small ASGI response: whole bodies, event streams and errors. Knows nothing of what it carries."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from litestar.types import Send
 
-from router.dialects import chat
 from router.errors import RouterError, UpstreamError
+
+EncodeError = Callable[[RouterError, str], bytes]
 
 SECURITY_HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 
@@ -14,8 +16,9 @@ SECURITY_HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-st
 class AsgiReply:
     """The way back to one caller over ASGI."""
 
-    def __init__(self, send: Send, headers: dict[str, str]) -> None:
+    def __init__(self, send: Send, headers: dict[str, str], encode_error: EncodeError) -> None:
         self._send = send
+        self._encode_error = encode_error
         self.headers = headers
         self.started = False
 
@@ -37,12 +40,12 @@ class AsgiReply:
         await self._body(data, more=False)
 
     async def error(self, error: RouterError) -> None:
-        """Send an error in OpenAI's envelope, with Retry-After where the error says how long."""
+        """Send an error in the caller's own form, with Retry-After where the error says how long."""
         if error.retry_after_s is not None:
             self.headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
         if isinstance(error, UpstreamError) and error.pointless:
             self.headers["x-should-retry"] = "false"
-        await self.whole(chat.encode_error(error), error.status)
+        await self.whole(self._encode_error(error, self.headers["x-request-id"]), error.status)
 
     async def _start(self, status: int, content_type: str, length: int | None = None) -> None:
         self.started = True

@@ -12,6 +12,7 @@ from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from router import csv_rows, explain, ids
+from router.dialects import chat
 from router.errors import BadRequest, ConfigError, EvidenceError, NotFound, TableError
 from router.evidence import Pool
 from router.feed import Feed
@@ -53,7 +54,7 @@ def _decision_routes(office: Office) -> list[HTTPRouteHandler]:
     async def route(request: AnyRequest) -> dict[str, Any]:
         office.keys.check(request.headers, "call")
         asked = wishes.read({name.lower(): value for name, value in request.headers.items()})
-        _request, decision = office.router.decide(await request.body(), asked)
+        decision = office.router.decide(office.router.read(chat.FACE, await request.body()), asked)
         return explain.document(decision)
 
     @get("/v1/router/decisions/{decision:str}", summary="What happened to a past request, and why")

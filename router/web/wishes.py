@@ -15,6 +15,7 @@ HEADERS = (
     "x-router-session",
     "x-router-explain",
     "x-router-record",
+    "x-router-validate",
 )
 _NAME_LIMIT = 200
 
@@ -36,6 +37,7 @@ def read(headers: Mapping[str, str]) -> Wishes:
         session=_session(headers),
         explain=_flag(headers, "x-router-explain", "full"),
         record=not _flag(headers, "x-router-record", "off"),
+        validate=not _flag(headers, "x-router-validate", "off"),
     )
 
 

@@ -48,7 +48,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "openai"
 PROVIDER = Provider("openai", "openai", "https://openai.test/v1", api_key="sk-test")
 LEVELS = ("none", "low", "medium", "high", "xhigh")
 GPT = Model(
-    "gpt-5.5", PROVIDER, "gpt-5.5-2026-04-23", efforts=LEVELS, sampling=False, stop=False, tools_with_effort=False
+    "gpt-5.5", PROVIDER, "gpt-5.5-2026-04-23", efforts=LEVELS, sampling=False, stop=False, tools_on_chat="unless_effort"
 )
 PLAIN = Model("local", replace(PROVIDER, api_key=None), "qwen3:8b", max_tokens_field="max_tokens")
 

@@ -231,7 +231,7 @@ ABLE = replace(A, images=True, audio=True, files=True)
         (replace(ABLE, images=False), Requirements(images=True), "no_images", None),
         (replace(ABLE, audio=False), Requirements(audio=True), "no_audio", None),
         (replace(ABLE, files=False), Requirements(files=True), "no_files", None),
-        (replace(ABLE, json_schema=False), Requirements(json_schema=True), "no_json_schema", None),
+        (replace(ABLE, kind="embedding"), Requirements(), "no_chat", None),
         (replace(ABLE, tools=False, images=False, json_schema=False, audio=False, files=False), Requirements(), None,
          None),
         (ABLE, Requirements(input_tokens=128_001), "context_too_small", "about 128001 tokens in, 128000 taken"),
@@ -267,6 +267,30 @@ def test_a_limit_of_cost_rules_out_what_costs_more_or_an_unknown_sum() -> None:
 
 def test_an_unknown_price_is_no_obstacle_without_a_limit() -> None:
     assert exclusion(C, question()) == (None, None)
+
+
+def test_a_model_that_can_t_be_held_to_a_schema_comes_last_and_is_checked() -> None:
+    asked = question(replace(A, json_schema=False), B, C, requirements=Requirements(json_schema=True))
+
+    assert targets(asked) == (["b", "c", "a"], "requirement")
+
+
+def test_a_stream_goes_to_models_that_can_be_held_to_its_schema() -> None:
+    loose = replace(A, json_schema=False)
+    streamed = replace(HELLO, stream=True)
+    asked = question(loose, B, C, request=streamed, requirements=Requirements(json_schema=True))
+
+    assert exclusion(loose, asked) == ("no_json_schema", None)
+    assert targets(asked) == (["b", "c"], "requirement")
+    assert consider(asked, ["a"], pinned=True)[0].excluded is None
+
+
+def test_a_conversation_that_another_provider_keeps_stays_there() -> None:
+    elsewhere = replace(B, provider=replace(WITH_KEY, name="other"))
+    asked = question(A, elsewhere, request=replace(HELLO, bound_to="openai"))
+
+    assert exclusion(elsewhere, asked) == ("bound_history", "its earlier turns are kept by openai")
+    assert exclusion(A, asked) == (None, None)
 
 
 def test_each_model_is_considered_once() -> None:

@@ -1,7 +1,4 @@
-"""OpenAI chat completions as our callers see it: the server face. Requests in; answers, streams and errors out.
-
-Source: openai-openapi spec of 2026-08-21 and the openai SDK's types.
-"""
+"""What a caller of chat completions sends -> our vocabulary."""
 
 import json
 import re
@@ -10,35 +7,22 @@ from typing import Any, NoReturn, get_args
 
 import msgspec
 
-from router.errors import BadRequest, RouterError
-from router.sse import data_event
+from router.errors import BadRequest
 from router.types import (
     Audio,
     ChatRequest,
-    ChatResponse,
-    Delta,
     Effort,
     File,
-    Finished,
-    FinishReason,
     Image,
     Message,
     Part,
-    ReasoningDelta,
     Refusal,
-    RefusalDelta,
     ResponseFormat,
     Role,
-    Started,
     Text,
-    TextDelta,
     Tool,
     ToolCall,
-    ToolCallDelta,
-    ToolCallStarted,
     ToolChoice,
-    Usage,
-    UsageReported,
 )
 
 _ROLES = get_args(Role)
@@ -82,6 +66,7 @@ def decode_request(body: bytes) -> ChatRequest:
         user=_typed(fields, "user", str),
         stream=stream,
         include_usage=_flag("stream_options.include_usage", (stream_options or {}).get("include_usage")) or False,
+        logprobs=_logprobs(fields),
         others=_others(fields),
         raw=body,
     )
@@ -186,7 +171,14 @@ def _number(fields: dict[str, Any], name: str, least: float, most: float) -> flo
     return float(value)
 
 
-_OTHER_KINDS = {"logprobs": bool, "store": bool, "logit_bias": dict, "metadata": dict, "modalities": list,
+def _logprobs(fields: dict[str, Any]) -> int | None:
+    wanted, alternatives = _typed(fields, "logprobs", bool), _whole(fields, "top_logprobs", 0, 20)
+    if alternatives is not None and not wanted:
+        _bad("top_logprobs", "top_logprobs goes with logprobs: true only")
+    return (alternatives or 0) if wanted else None
+
+
+_OTHER_KINDS = {"store": bool, "logit_bias": dict, "metadata": dict, "modalities": list,
                 "functions": list, "service_tier": str, "verbosity": str}  # fmt: skip
 
 
@@ -197,7 +189,6 @@ def _others(fields: Mapping[str, Any]) -> dict[str, Any]:
         unchecked = dict(others)
         for name in ("frequency_penalty", "presence_penalty"):
             _number(unchecked, name, -2, 2)
-        _whole(unchecked, "top_logprobs", 0, 20)
         for name, kind in _OTHER_KINDS.items():
             _typed(unchecked, name, kind)
     return others
@@ -469,113 +460,3 @@ def _schema_format(path: str, spec: dict[str, Any]) -> ResponseFormat:
         _member(f"{path}.schema", spec.get("schema")),
         _flag(f"{path}.strict", spec.get("strict")),
     )
-
-
-# --- what a caller gets --------------------------------------------------------------------------------
-
-
-def encode_response(response: ChatResponse, *, model: str, created: int) -> bytes:
-    """The answer as a chat.completion; `model` is the catalogue's name, `created` in Unix seconds."""
-    message: dict[str, Any] = {"role": "assistant", "content": response.text, "refusal": response.refusal}
-    if response.reasoning:
-        message["reasoning_content"] = response.reasoning
-    if response.tool_calls:
-        message["tool_calls"] = [_call_document(call) for call in response.tool_calls]
-    document: dict[str, Any] = {
-        "id": _chat_id(response.id),
-        "object": "chat.completion",
-        "created": created,
-        "model": model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": response.finish_reason}],
-    }
-    if response.usage is not None:
-        document["usage"] = _usage_document(response.usage)
-    return msgspec.json.encode(document)
-
-
-def encode_error(error: RouterError) -> bytes:
-    """OpenAI's error envelope."""
-    return msgspec.json.encode(
-        {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
-    )
-
-
-class StreamEncoder:
-    """Deltas to chat.completion.chunk events. `finish` gives what remains once the provider's stream is complete."""
-
-    def __init__(self, *, model: str, created: int, include_usage: bool) -> None:
-        self._head: dict[str, Any] = {"object": "chat.completion.chunk", "created": created, "model": model}
-        self._id = ""
-        self._include_usage = include_usage
-        self._usage: Usage | None = None
-        self._reason: FinishReason | None = None
-
-    def feed(self, delta: Delta) -> bytes:
-        """The event for this delta, empty when it has none of its own."""
-        match delta:
-            case Started():
-                self._id = _chat_id(delta.id)
-                return self._chunk({"role": "assistant", "content": ""})
-            case TextDelta():
-                return self._chunk({"content": delta.text})
-            case ReasoningDelta():
-                return self._chunk({"reasoning_content": delta.text})
-            case RefusalDelta():
-                return self._chunk({"refusal": delta.text})
-            case ToolCallStarted():
-                function = {"name": delta.name, "arguments": ""}
-                call = {"index": delta.index, "id": delta.id, "type": "function", "function": function}
-                return self._chunk({"tool_calls": [call]})
-            case ToolCallDelta():
-                return self._chunk({"tool_calls": [{"index": delta.index, "function": {"arguments": delta.arguments}}]})
-            case UsageReported():
-                self._usage = delta.usage
-            case Finished():
-                self._reason = delta.reason
-        return b""
-
-    def finish(self, extra: Mapping[str, Any] | None = None) -> bytes:
-        """The last chunks and [DONE]; `extra` fields ride on the last chunk."""
-        extra = extra or {}
-        with_usage = self._include_usage and self._usage is not None
-        last = self._chunk({}, self._reason, {} if with_usage else extra)
-        if with_usage and self._usage is not None:
-            last += data_event(
-                msgspec.json.encode(
-                    {"id": self._id, **self._head, "choices": [], "usage": _usage_document(self._usage), **extra}
-                )
-            )
-        return last + DONE
-
-    def _chunk(
-        self, delta: dict[str, Any], reason: FinishReason | None = None, extra: Mapping[str, Any] | None = None
-    ) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
-        document = {"id": self._id, **self._head, "choices": [choice], **(extra or {})}
-        if self._include_usage:
-            document["usage"] = None
-        return data_event(msgspec.json.encode(document))
-
-
-DONE = data_event(b"[DONE]")
-
-
-def _chat_id(id_: str) -> str:
-    return id_ if id_.startswith("chatcmpl-") else f"chatcmpl-{id_}"
-
-
-def _call_document(call: ToolCall) -> dict[str, Any]:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-
-
-def _usage_document(usage: Usage) -> dict[str, Any]:
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cached_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
-        },
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }

@@ -1,44 +1,29 @@
-"""The client face for OpenAI's chat completions and for every server compatible with it.
+"""Our vocabulary -> POST chat/completions, for OpenAI and every server compatible with it.
 
 A request that came in this dialect keeps the caller's own fields; only what the model needs is changed.
-Source: openai-openapi spec of 2026-08-21 and the openai SDK's types.
 """
 
-import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from router.catalog import Model
-from router.dialects import ClientFace, WireRequest
-from router.errors import UpstreamError, UpstreamKind
-from router.sse import Event
+from router.dialects import WireRequest
 from router.types import (
     Audio,
     ChatRequest,
-    ChatResponse,
-    Delta,
     File,
-    Finished,
-    FinishReason,
     Image,
     Message,
     Part,
-    ReasoningDelta,
+    Reasoning,
     Refusal,
-    RefusalDelta,
     ResponseFormat,
-    Started,
     Text,
-    TextDelta,
     Tool,
     ToolCall,
-    ToolCallDelta,
-    ToolCallStarted,
-    Usage,
-    UsageReported,
 )
 
 # --- what we send to a provider ------------------------------------------------------------------------
@@ -49,7 +34,7 @@ def obstacles(request: ChatRequest, model: Model) -> Iterator[str]:
     effort = request.effort or model.effort
     if request.stop and not model.stop:
         yield "stop: this model takes no stop sequences"
-    if request.tools and effort not in (None, "none") and not model.tools_with_effort:
+    if not model.takes_tools_on_chat(request):
         yield "reasoning_effort: this model takes no function tools together with an effort"
     if request.effort not in (None, *model.efforts) and (model.efforts or request.effort != "none"):
         yield f"reasoning_effort: this model knows {', '.join(model.efforts) or 'no effort'}"
@@ -59,7 +44,7 @@ def obstacles(request: ChatRequest, model: Model) -> Iterator[str]:
         if problem := _unclosable(schema):
             yield f"{name}: strict mode {problem}"
     for name in _untaken(_ASKED_FOR, model, effort):
-        if request.others.get(name):
+        if request.others.get(name) or (name == "logprobs" and request.logprobs is not None):
             yield f"{name}: this model doesn't take it"
 
 
@@ -157,7 +142,7 @@ def _close_strict_schemas(request: ChatRequest, fields: dict[str, Any]) -> None:
 
 # What a model without sampling doesn't take: with an effort, and never. Advice is left out, the rest ruled out.
 _ADVISORY = (("temperature", "top_p"), ("presence_penalty", "frequency_penalty"))
-_ASKED_FOR = (("logprobs", "top_logprobs"), ("logit_bias",))
+_ASKED_FOR = (("logprobs",), ("logit_bias",))
 
 
 def _untaken(names: tuple[tuple[str, ...], tuple[str, ...]], model: Model, effort: str | None) -> tuple[str, ...]:
@@ -234,6 +219,8 @@ def _built_fields(request: ChatRequest) -> dict[str, Any]:
         "reasoning_effort": request.effort,
         "user": request.user,
         "n": request.n if request.n > 1 else None,
+        "logprobs": True if request.logprobs is not None else None,
+        "top_logprobs": request.logprobs or None,
         "stream": request.stream or None,
     }
     fields.update({name: value for name, value in optional.items() if value is not None})
@@ -243,7 +230,7 @@ def _built_fields(request: ChatRequest) -> dict[str, Any]:
 def _message_document(message: Message) -> dict[str, Any]:
     document: dict[str, Any] = {"role": message.role}
     refusal = "".join(part.text for part in message.parts if isinstance(part, Refusal))
-    parts = [part for part in message.parts if not isinstance(part, Refusal)]
+    parts = [part for part in message.parts if not isinstance(part, Refusal | Reasoning)]
     if len(parts) == 1 and isinstance(parts[0], Text):
         document["content"] = parts[0].text
     elif parts:
@@ -277,6 +264,8 @@ def _part_document(part: Part) -> dict[str, Any]:
             return {"type": "file", "file": {key: value for key, value in named.items() if value is not None}}
         case Refusal():
             return {"type": "refusal", "refusal": part.text}
+        case Reasoning():
+            raise TypeError("reasoning is no part of a chat message")
 
 
 def _call_document(call: ToolCall) -> dict[str, Any]:
@@ -299,250 +288,3 @@ def _format_document(format_: ResponseFormat) -> dict[str, Any]:
     spec: dict[str, Any] = {"name": format_.name, "schema": format_.schema}
     spec |= {key: value for key, value in optional.items() if value is not None}
     return {"type": "json_schema", "json_schema": spec}
-
-
-# --- what a provider answers ---------------------------------------------------------------------------
-
-
-def decode_response(body: bytes, make_id: Callable[[], str]) -> ChatResponse:
-    """A chat.completion. Raises UpstreamError (protocol) for anything else, an error in a 200 included."""
-    document = _answer_object(body)
-    choices = document.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise UpstreamError("protocol", "the provider's answer has no choices")
-    choice = choices[0]
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        raise UpstreamError("protocol", "the provider's answer has no message")
-    calls = tuple(_answer_call(call, make_id) for call in _calls_of(message))
-    return ChatResponse(
-        id=str(document.get("id") or make_id()),
-        model=str(document.get("model") or ""),
-        text=_text(message.get("content")) or None,
-        finish_reason=_finish_reason(choice.get("finish_reason"), bool(calls)),
-        tool_calls=calls,
-        refusal=_text(message.get("refusal")) or None,
-        reasoning=_reasoning(message) or None,
-        usage=_usage(document.get("usage")),
-    )
-
-
-def _answer_object(body: bytes) -> dict[str, Any]:
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UpstreamError("protocol", "the provider's answer is not JSON") from None
-    if not isinstance(document, dict):
-        raise UpstreamError("protocol", "the provider's answer is not a JSON object")
-    if document.get("error"):
-        raise _error_of(document["error"], None)
-    return document
-
-
-def _text(value: object) -> str | None:
-    """The text of an answer; some compatible servers send it as an array of parts."""
-    if isinstance(value, list):
-        return "".join(part["text"] for part in value if part.get("type") == "text")
-    if value is not None and not isinstance(value, str):
-        raise UpstreamError("protocol", "the provider's answer has a text that is no string")
-    return value
-
-
-def _reasoning(message: Mapping[str, Any]) -> str | None:
-    return _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
-
-
-def _calls_of(message: Mapping[str, Any]) -> Sequence[Any]:
-    """The tool calls of a message or delta. One of the old form, which `functions` ask for, counts as the first."""
-    old = message.get("function_call")
-    return message.get("tool_calls") or ([{"index": 0, "function": old}] if old else ())
-
-
-def _answer_call(call: Any, make_id: Callable[[], str]) -> ToolCall:
-    try:
-        function = call["function"]
-        name = function["name"]
-    except (KeyError, TypeError):
-        raise UpstreamError("protocol", "the provider's tool call has no function") from None
-    if not isinstance(name, str):
-        raise UpstreamError("protocol", "the provider's tool call has no name")
-    return ToolCall(str(call.get("id") or make_id()), name, _arguments(function) or "{}")
-
-
-def _arguments(function: Mapping[str, Any]) -> str:
-    """JSON text; some compatible servers send the object itself."""
-    arguments = function.get("arguments")
-    if arguments is None or isinstance(arguments, str):
-        return arguments or ""
-    return msgspec.json.encode(arguments).decode()
-
-
-_FINISH: dict[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "model_length": "length",  # Mistral
-}
-_BROKEN_OFF = frozenset({"error", "abort", "insufficient_system_resource"})  # Mistral and OpenRouter; vLLM; DeepSeek
-
-
-def _finish_reason(value: object, called: bool) -> FinishReason:
-    """The reason in our words. Some compatible servers say stop for a tool call, or something of their own.
-
-    Raises UpstreamError when it says that the provider gave up.
-    """
-    if value in _BROKEN_OFF:
-        raise UpstreamError("server", f"the provider broke its answer off: {value}")
-    reason = _FINISH.get(str(value), "stop")
-    return "tool_calls" if reason == "stop" and called else reason
-
-
-def _usage(value: object) -> Usage | None:
-    if not isinstance(value, dict):
-        return None
-    inputs, outputs = value.get("prompt_tokens_details"), value.get("completion_tokens_details")
-    return Usage(
-        input_tokens=_tokens(value, "prompt_tokens"),
-        output_tokens=_tokens(value, "completion_tokens"),
-        cached_tokens=_tokens(inputs, "cached_tokens"),
-        cache_write_tokens=_tokens(inputs, "cache_write_tokens"),
-        reasoning_tokens=_tokens(outputs, "reasoning_tokens"),
-    )
-
-
-def _tokens(counts: object, name: str) -> int:
-    value = counts.get(name) if isinstance(counts, dict) else None
-    return value if isinstance(value, int) and value > 0 else 0
-
-
-class StreamDecoder:
-    """chat.completion.chunk events to deltas of the first choice."""
-
-    lingers = False
-
-    def __init__(self, make_id: Callable[[], str]) -> None:
-        self._make_id = make_id
-        self._started = False
-        self._calls: dict[object, tuple[int, str]] = {}  # the provider's index -> ours and the call's id
-        self._called = 0
-        self._finished = False
-        self.complete = False
-
-    def close(self) -> Sequence[Delta]:
-        return ()
-
-    def feed(self, event: Event) -> Sequence[Delta]:
-        if event.data.startswith(b"[DONE]"):
-            if not self._finished:
-                raise UpstreamError("truncated", "the provider's stream ended without a finish_reason")
-            self.complete = True
-            return ()
-        document = _answer_object(event.data)
-        deltas: list[Delta] = []
-        if not self._started:
-            self._started = True
-            deltas.append(Started(str(document.get("id") or self._make_id()), str(document.get("model") or "")))
-        for choice in document.get("choices") or ():
-            if not choice.get("index"):
-                self._choice(choice, deltas)
-        if (usage := _usage(document.get("usage"))) is not None:
-            deltas.append(UsageReported(usage))
-        return deltas
-
-    def _choice(self, choice: dict[str, Any], deltas: list[Delta]) -> None:
-        delta = choice.get("delta") or {}
-        if reasoning := _reasoning(delta):
-            deltas.append(ReasoningDelta(reasoning))
-        if text := _text(delta.get("content")):
-            deltas.append(TextDelta(text))
-        if refusal := _text(delta.get("refusal")):
-            deltas.append(RefusalDelta(refusal))
-        for call in _calls_of(delta):
-            self._call(call, deltas)
-        if (reason := choice.get("finish_reason")) is not None and not self._finished:
-            self._finished = True
-            deltas.append(Finished(_finish_reason(reason, self._called > 0)))
-
-    def _call(self, call: dict[str, Any], deltas: list[Delta]) -> None:
-        function = call.get("function") or {}
-        position, id_, name = call.get("index"), call.get("id"), function.get("name")
-        if self._is_new(position, id_, name):
-            id_ = str(id_ or self._make_id())
-            self._calls[position] = (self._called, id_)
-            self._called += 1
-            deltas.append(ToolCallStarted(self._calls[position][0], id_, str(name or "")))
-        if arguments := _arguments(function):
-            deltas.append(ToolCallDelta(self._calls[position][0], arguments))
-
-    def _is_new(self, position: object, id_: object, name: object) -> bool:
-        """Some compatible servers send no index, or 0 for every call; some repeat the id, or make one up each time."""
-        if position not in self._calls:
-            return True
-        _, open_id = self._calls[position]
-        return bool(name) and (position is None or bool(id_)) and id_ != open_id
-
-
-_BY_STATUS: dict[int, UpstreamKind] = {
-    400: "refused",
-    401: "credentials",
-    402: "quota",
-    403: "credentials",
-    404: "not_found",
-    408: "server",
-    413: "too_large",
-    422: "refused",
-    429: "rate_limited",
-    503: "overloaded",
-    529: "overloaded",
-}
-
-
-def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-    """The error that this status and body stand for; Retry-After in seconds is kept."""
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        document = None
-    error = (document.get("error") or document) if isinstance(document, dict) else None  # vLLM has no envelope
-    return _error_of(error, status, _retry_after_s(headers))
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) / unit
-        except (KeyError, ValueError):
-            continue
-        if 0 <= seconds < math.inf:
-            return seconds
-    return None
-
-
-def _error_of(error: object, status: int | None, retry_after_s: float | None = None) -> UpstreamError:
-    """`error` is the object under "error"; compatible servers also send a bare string."""
-    fields = error if isinstance(error, dict) else {"message": error if isinstance(error, str) else None}
-    code = fields.get("code")
-    said = status or (code if isinstance(code, int) else 500)  # OpenRouter puts a status into the error of a 200
-    kind: UpstreamKind = _BY_STATUS.get(said, "refused" if 400 <= said < 500 else "server")
-    message = str(fields.get("message") or f"the provider answered with status {said}")
-    if code == "context_length_exceeded" or (kind == "refused" and "maximum context length" in message):
-        kind = "context_length"
-    elif code == "insufficient_quota" or fields.get("type") == "insufficient_quota":
-        kind = "quota"
-    elif code == "rate_limit_exceeded":
-        kind = "rate_limited"
-    param = fields.get("param") if kind == "refused" else None
-    own_code = code if kind == "refused" and isinstance(code, str) else None
-    return UpstreamError(
-        kind,
-        "the provider refused our credentials" if kind == "credentials" else message,
-        upstream_status=status,
-        param=param if isinstance(param, str) else None,
-        code=own_code,
-        retry_after_s=retry_after_s,
-    )
-
-
-FACE = ClientFace(obstacles, encode_request, decode_response, decode_error, StreamDecoder)

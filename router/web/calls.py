@@ -1,7 +1,7 @@
-"""POST /v1/chat/completions: stops 1 and 6. The request is admitted here, and given up when its client leaves."""
+"""The routes that models answer: stops 1 and 6. A request is admitted here, and given up when its client leaves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +12,12 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 
 from router import ids
 from router.call import Clock
+from router.dialects import ServerFace
 from router.errors import BadRequest, RouterError, TooLarge, UnsupportedMedia
 from router.limits import Gate
 from router.metrics import Metrics
-from router.proxy import Incoming, Proxy
+from router.proxy import Incoming
+from router.types import Wire
 from router.web import wishes
 from router.web.auth import Keys
 from router.web.reply import AsgiReply
@@ -36,20 +38,25 @@ class ClientLeft(Exception):
     """The caller closed its connection before its answer was complete."""
 
 
-def route(proxy: Proxy, door: Door) -> ASGIRouteHandler:
-    """The handler of the chat completions path."""
+Handle = Callable[[Incoming, AsgiReply], Awaitable[None]]
 
-    @asgi("/v1/chat/completions", copy_scope=False)
-    async def chat_completions(scope: Scope, receive: Receive, send: Send) -> None:
-        await _answer(proxy, door, scope, receive, send)  # type: ignore[arg-type]  # an HTTP route gets HTTP scopes
-
-    return chat_completions
+_PASSED_ON: Mapping[Wire, tuple[str, ...]] = {"messages": ("anthropic-version", "anthropic-beta")}
 
 
-async def _answer(proxy: Proxy, door: Door, scope: HTTPScope, receive: Receive, send: Send) -> None:
+def route(path: str, face: ServerFace, handle: Handle, door: Door) -> ASGIRouteHandler:
+    """The handler of POST `path`, whose callers speak the wire format of `face`."""
+
+    @asgi(path, copy_scope=False)
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        await _answer(face, handle, door, scope, receive, send)  # type: ignore[arg-type]  # an HTTP route gets HTTP scopes
+
+    return call
+
+
+async def _answer(face: ServerFace, handle: Handle, door: Door, scope: HTTPScope, receive: Receive, send: Send) -> None:
     received = door.clock()
     request_id = ids.request_id()
-    reply = AsgiReply(send, {"x-request-id": request_id})
+    reply = AsgiReply(send, {"x-request-id": request_id}, face.encode_error)
     door.metrics.in_progress.inc()
     try:
         if scope["method"] != "POST":
@@ -60,7 +67,9 @@ async def _answer(proxy: Proxy, door: Door, scope: HTTPScope, receive: Receive, 
         async with door.gate.place():
             body = await read_body(receive, headers, door.body_limit)
             async with given_up_when_left(receive):
-                await proxy.handle(Incoming(body, asked, request_id, received, key_id), reply)
+                await handle(
+                    Incoming(face, body, asked, request_id, received, key_id, _passed_on(face, headers)), reply
+                )
     except ClientLeft:
         return
     except RouterError as error:
@@ -69,6 +78,10 @@ async def _answer(proxy: Proxy, door: Door, scope: HTTPScope, receive: Receive, 
         await reply.error(error)
     finally:
         door.metrics.in_progress.dec()
+
+
+def _passed_on(face: ServerFace, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, headers[name]) for name in _PASSED_ON.get(face.wire, ()) if name in headers)
 
 
 class MethodNotAllowed(BadRequest):

@@ -1,0 +1,10 @@
+"""The client face for OpenAI's chat completions and for every server compatible with it.
+
+Source: openai-openapi spec of 2026-08-21 and the openai SDK's types.
+"""
+
+from router.dialects import ClientFace
+from router.dialects.openai.answer import StreamDecoder, decode_error, decode_response
+from router.dialects.openai.request import encode_request, obstacles
+
+FACE = ClientFace(obstacles, encode_request, decode_response, decode_error, StreamDecoder)
