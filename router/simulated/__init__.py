@@ -1,26 +1,41 @@
 """Simulated providers: they answer in the wire formats of OpenAI, Anthropic and Gemini, and refuse what those refuse.
 
-`answer` is pure. transport.py serves it inside the process, server.py on a loopback port. It is written from the
-providers' documents and never uses router.dialects: a fake built from our own coder would share its misreadings.
+`answer` is pure but for the memory it is given. transport.py serves it inside the process, server.py on a loopback
+port. It is written from the providers' documents and never uses router.dialects: a fake built from our own coder would
+share its misreadings.
 """
 
-from router.simulated import anthropic, gemini, openai, openai_wire
+from router.simulated import (
+    anthropic,
+    gemini,
+    openai,
+    openai_embeddings,
+    openai_responses,
+    openai_wire,
+)
+from router.simulated.memory import Memory
 from router.simulated.wire import Call, Refused, Reply
 
-__all__ = ["Call", "Reply", "answer", "missing_key"]
+__all__ = ["Call", "Memory", "Reply", "answer", "missing_key"]
 
 
-def answer(call: Call) -> Reply:
-    """What the provider of this path answers; a 404 in OpenAI's form for a path of none."""
+def answer(call: Call, memory: Memory | None = None) -> Reply:
+    """What the provider of this path answers; a 404 in OpenAI's form for a path of none.
+
+    Responses are stored in `memory`; without one the provider forgets them at once.
+    """
     if call.path.endswith("/chat/completions"):
         return openai.reply(call)
+    if openai_responses.PATH.search(call.path):
+        return openai_responses.reply(call, memory or Memory())
+    if call.path.endswith("/embeddings"):
+        return openai_embeddings.reply(call)
     if call.path.endswith("/messages"):
         return anthropic.reply(call)
     if "/models/" in call.path:
         return gemini.reply(call)
-    return openai_wire.error_reply(
-        call, Refused(f"Invalid URL (POST {call.path})", status=404, kind="invalid_request_error")
-    )
+    message = f"Invalid URL ({call.method} {call.path})"
+    return openai_wire.error_reply(call, Refused(message, status=404, kind="invalid_request_error"))
 
 
 def missing_key(call: Call) -> Reply | None:

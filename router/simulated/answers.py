@@ -18,7 +18,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -76,8 +76,10 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A refusal has its words in `text`. `output_tokens` count the reasoning too. `luck` is a number from the question,
-    to vary what else is said."""
+    """A refusal has its words in `text`. `output_tokens` count the reasoning too; `thinks_aloud` asks to show it.
+
+    `luck` is a number from the question, to vary what else is said.
+    """
 
     text: str
     calls: tuple[ToolCall, ...]
@@ -86,10 +88,15 @@ class Answer:
     output_tokens: int
     reasoning_tokens: int
     luck: int
+    thinks_aloud: bool = False
 
 
 def answer(question: Question) -> Answer:
     """The same question gives the same answer."""
+    return replace(_answer(question), thinks_aloud=provoked(question.text, "think"))
+
+
+def _answer(question: Question) -> Answer:
     luck = zlib.crc32(question.text.encode("utf-8", "replace"), question.draw)
     reasoning = question.reasoning_tokens
     if provoked(question.text, "refuse"):

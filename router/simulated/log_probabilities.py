@@ -26,8 +26,10 @@ class Chosen(Likely):
 
 
 _TOKEN = re.compile(r"\s*\S+|\s+")
-_RIVALS = (" the", " a", " of", " to", " and", " in", " is", " it", " that", " for", " on", " with", " as", " at", " by",
-           " an", " or", " be", " if", " so")  # fmt: skip
+_RIVALS = (
+    " the", " a", " of", " to", " and", " in", " is", " it", " that", " for",
+    " on", " with", " as", " at", " by", " an", " or", " be", " if", " so",
+)  # fmt: skip
 
 
 def chosen_tokens(text: str, top: int) -> list[Chosen]:

@@ -48,21 +48,15 @@ class Conversation:
 def conversation(said: str | list[dict[str, Json]], before: Sequence[dict[str, Json]], memory: Memory) -> Conversation:
     """The input behind the items `before` it. Raises Refused as OpenAI would."""
     given = [{"type": "message", "role": "user", "content": said}] if isinstance(said, str) else said
-    documents, items = [*before], [_read_item(one, "input") for one in before]
-    own: list[Item] = []
-    for index, document in enumerate(given):
-        where = f"input[{index}]"
-        item = _read_item(document, where)
-        if isinstance(item, ItemReference):
-            document = _referred(item, memory)
-            item = _read_item(document, where)
-        else:
-            _check_item(item, where, memory)
-        documents.append(document)
-        own.append(item)
+    found = [_found(document, f"input[{index}]", memory) for index, document in enumerate(given)]
+    own = [_read_item(document, f"input[{index}]") for index, document in enumerate(found)]
+    for index, (document, item) in enumerate(zip(given, own, strict=True)):
+        if document is found[index]:
+            _check_item(item, f"input[{index}]", memory)
     _check_reasoning_followed(own)
-    _check_pairs([*items, *own])
-    return Conversation(tuple(documents), (*items, *own))
+    items = [*(_read_item(document, "input") for document in before), *own]
+    _check_pairs(items)
+    return Conversation((*before, *found), tuple(items))
 
 
 def encrypted_reasoning(item_id: str) -> str:
@@ -112,40 +106,53 @@ def _attachment(part: InputPart) -> int:
             return 0
 
 
-_KINDS: dict[str, type[Item]] = {
-    "function_call": FunctionCall,
-    "function_call_output": FunctionCallOutput,
-    "custom_tool_call": CustomToolCall,
-    "custom_tool_call_output": CustomToolCallOutput,
-    "reasoning": Reasoning,
-    "item_reference": ItemReference,
-}
 _ROLES = ("assistant", "system", "developer", "user")
 
 
 def _read_item(document: dict[str, Json], where: str) -> Item:
-    kind = document.get("type") or ("item_reference" if "role" not in document and "id" in document else "message")
-    if kind in HOSTED_ITEMS:
-        return HostedItem(kind)
-    if kind in _KINDS:
-        return convert(document, _KINDS[kind], where)
-    if kind != "message":
-        known = ", ".join(f"'{one}'" for one in sorted({*_KINDS, *HOSTED_ITEMS, "message"}))
-        raise refused(f"Invalid value: '{kind}'. Supported values are: {known}.", f"{where}.type", "invalid_value")
+    implied = "item_reference" if "role" not in document and "id" in document else "message"
+    match kind := str(document.get("type") or implied):
+        case "message":
+            return _read_message(document, where)
+        case "function_call":
+            return convert(document, FunctionCall, where)
+        case "function_call_output":
+            return convert(document, FunctionCallOutput, where)
+        case "custom_tool_call":
+            return convert(document, CustomToolCall, where)
+        case "custom_tool_call_output":
+            return convert(document, CustomToolCallOutput, where)
+        case "reasoning":
+            return convert(document, Reasoning, where)
+        case "item_reference":
+            return convert(document, ItemReference, where)
+        case _ if kind in HOSTED_ITEMS:
+            return HostedItem(kind)
+        case _:
+            raise refused(f"Invalid value: '{kind}'.", f"{where}.type", "invalid_value")
+
+
+def _read_message(document: dict[str, Json], where: str) -> InputMessage | OutputMessage:
     if "role" not in document:
         raise missing(f"{where}.role")
     if document["role"] not in _ROLES:
         known = "'assistant', 'system', 'developer', and 'user'"
         message = f"Invalid value: '{document['role']}'. Supported values are: {known}."
         raise refused(message, f"{where}.role", "invalid_value")
-    return convert(document, OutputMessage if document["role"] == "assistant" else InputMessage, where)
+    if document["role"] == "assistant":
+        return convert(document, OutputMessage, where)
+    return convert(document, InputMessage, where)
 
 
-def _referred(reference: ItemReference, memory: Memory) -> dict[str, Json]:
-    document = memory.item(reference.id)
-    if document is None:
-        raise _not_stored(reference.id)
-    return document
+def _found(document: dict[str, Json], where: str, memory: Memory) -> dict[str, Json]:
+    """The stored item in the place of a reference to it, other items as they are."""
+    item = _read_item(document, where)
+    if not isinstance(item, ItemReference):
+        return document
+    stored = memory.item(item.id)
+    if stored is None:
+        raise _not_stored(item.id)
+    return stored
 
 
 def _not_stored(item_id: str) -> Refused:
@@ -224,9 +231,7 @@ def _check_reasoning(item: Reasoning, memory: Memory) -> None:
     sealed_for = _opened(item.encrypted_content)
     if sealed_for is None or (item_id and sealed_for != item_id):
         why = "could not be decrypted or parsed." if sealed_for is None else "item_id did not match the target item id."
-        message = (
-            f"The encrypted content for item {item_id} could not be verified. Reason: Encrypted content {why}"
-        )
+        message = f"The encrypted content for item {item_id} could not be verified. Reason: Encrypted content {why}"
         raise refused(message, None, "invalid_encrypted_content")
 
 

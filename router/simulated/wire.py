@@ -19,7 +19,7 @@ STREAM_TYPE = ("content-type", "text/event-stream; charset=utf-8")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One POST. Header names are lower-case; `nonce` is 32 hex digits, new for each call; `at` is unix seconds."""
+    """One request. Header names are lower-case; `nonce` is 32 hex digits, new for each call; `at` is unix seconds."""
 
     path: str
     query: str
@@ -27,6 +27,7 @@ class Call:
     body: bytes
     nonce: str
     at: int
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)

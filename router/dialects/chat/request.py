@@ -1,13 +1,10 @@
 """What a caller of chat completions sends -> our vocabulary."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
-import msgspec
-
-from router.errors import BadRequest
+from router.bodies import flag, missing, number, read_object, typed, whole, wrong
 from router.types import (
     Audio,
     ChatRequest,
@@ -28,8 +25,6 @@ from router.types import (
 _ROLES = get_args(Role)
 _EFFORTS = get_args(Effort)
 _MAX_STOPS = 4
-_MAX_DEPTH = 64
-_MAX_WHOLE = 2**63 - 1
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 # --- what a caller sends -------------------------------------------------------------------------------
@@ -37,18 +32,18 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 def decode_request(body: bytes) -> ChatRequest:
     """The request in `body`. Raises BadRequest with `param` for anything OpenAI itself would refuse."""
-    fields = _object(body)
+    fields = read_object(body)
     messages = _messages(fields.pop("messages", None))
     _check_tool_turns(messages)
-    stream = _typed(fields, "stream", bool) or False
-    stream_options = _typed(fields, "stream_options", dict)
+    stream = typed(fields, "stream", bool) or False
+    stream_options = typed(fields, "stream_options", dict)
     if stream_options is not None and not stream:
-        _bad("stream_options", "stream_options goes with stream: true only")
+        raise wrong("stream_options", "stream_options goes with stream: true only")
     tools, tool_choice = _tool_choice(fields.pop("tool_choice", None), _tools(fields.pop("tools", None)))
-    parallel = _typed(fields, "parallel_tool_calls", bool)
+    parallel = typed(fields, "parallel_tool_calls", bool)
     if parallel is not None and not tools:
-        _bad("parallel_tool_calls", "parallel_tool_calls goes with tools only")
-    most, most_old = (_whole(fields, name, 1) for name in ("max_completion_tokens", "max_tokens"))
+        raise wrong("parallel_tool_calls", "parallel_tool_calls goes with tools only")
+    most, most_old = (whole(fields, name, 1) for name in ("max_completion_tokens", "max_tokens"))
     return ChatRequest(
         model=_model(fields.pop("model", None)),
         messages=messages,
@@ -57,124 +52,25 @@ def decode_request(body: bytes) -> ChatRequest:
         parallel_tool_calls=parallel,
         response_format=_response_format(fields.pop("response_format", None)),
         max_tokens=most_old if most is None else most,
-        temperature=_number(fields, "temperature", 0, 2),
-        top_p=_number(fields, "top_p", 0, 1),
+        temperature=number(fields, "temperature", 0, 2),
+        top_p=number(fields, "top_p", 0, 1),
         stop=_stop(fields.pop("stop", None)),
-        seed=_typed(fields, "seed", int),
+        seed=typed(fields, "seed", int),
         effort=_effort(fields.pop("reasoning_effort", None)),
-        n=_whole(fields, "n", 1, 128) or 1,
-        user=_typed(fields, "user", str),
+        n=whole(fields, "n", 1, 128) or 1,
+        user=typed(fields, "user", str),
         stream=stream,
-        include_usage=_flag("stream_options.include_usage", (stream_options or {}).get("include_usage")) or False,
+        include_usage=flag("stream_options.include_usage", (stream_options or {}).get("include_usage")) or False,
         logprobs=_logprobs(fields),
         others=_others(fields),
         raw=body,
     )
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        fields = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"the body is not valid JSON: {error}", code="invalid_json") from None
-    except RecursionError:
-        raise _too_deep() from None
-    if not isinstance(fields, dict):
-        raise BadRequest("the body is a JSON object with model and messages", code="invalid_json")
-    _check_keys(body, _count_keys(fields))
-    return fields
-
-
-def _too_deep() -> BadRequest:
-    return BadRequest(f"the body is nested over {_MAX_DEPTH} deep", code="invalid_json")
-
-
-def _count_keys(document: dict[str, Any]) -> int:
-    """How many members all objects in `document` have. Raises BadRequest where it is nested too deeply."""
-    count = 0
-    level: list[Any] = [document]
-    for _ in range(_MAX_DEPTH):
-        below: list[Any] = []
-        for item in level:
-            values = item
-            if isinstance(item, dict):
-                values = item.values()
-                count += len(item)
-            below += [value for value in values if type(value) is dict or type(value) is list]
-        if not below:
-            return count
-        level = below
-    raise _too_deep()
-
-
-_SPACED_KEY = re.compile(rb'"[ \t\r\n]+:')
-
-
-def _check_keys(body: bytes, kept: int) -> None:
-    """Refuse an object with the same key twice: a provider might read the other one. `kept` is the count of keys.
-
-    Counting the ends of keys is exact unless a text holds what looks like one; only then is the body read pair by pair.
-    """
-    if body.count(b'":') != kept or _SPACED_KEY.search(body):
-        json.loads(body, object_pairs_hook=_check_unique, parse_int=str)
-
-
-def _check_unique(pairs: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BadRequest(f"the body has an object with the key {twice[:64]!r} twice", code="invalid_json")
-
-
-def _bad(param: str, message: str, code: str = "invalid_value") -> NoReturn:
-    raise BadRequest(message, param=param, code=code)
-
-
-def _missing(param: str) -> NoReturn:
-    _bad(param, f"you must provide {param}", "missing_required_parameter")
-
-
-_JSON_NAMES = {bool: "true or false", int: "a whole number", str: "a string", dict: "an object", list: "an array"}
-
-
-def _typed(fields: dict[str, Any], name: str, kind: type) -> Any:
-    """Take the optional field `name` out of `fields`; None when absent or null."""
-    value: Any = fields.pop(name, None)
-    if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
-        _bad(name, f"{name} is {_JSON_NAMES[kind]}", "invalid_type")
-    if isinstance(value, int) and not -_MAX_WHOLE <= value <= _MAX_WHOLE:
-        _bad(name, f"{name} has too many digits; it can be {_MAX_WHOLE} at most")
-    return value
-
-
-def _flag(path: str, value: object) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        _bad(path, f"{path} is true or false", "invalid_type")
-    return value
-
-
-def _whole(fields: dict[str, Any], name: str, least: int, most: int | None = None) -> int | None:
-    value = _typed(fields, name, int)
-    if value is not None and (value < least or (most is not None and value > most)):
-        _bad(name, f"{name} is {value}; it can be {least} or more" + (f", at most {most}" if most else ""))
-    return value  # type: ignore[no-any-return]  # _typed has just checked it
-
-
-def _number(fields: dict[str, Any], name: str, least: float, most: float) -> float | None:
-    value = fields.pop(name, None)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        _bad(name, f"{name} is a number", "invalid_type")
-    if not least <= value <= most:
-        _bad(name, f"{name} is {str(value)[:40]}; it can be {least:g} to {most:g}")
-    return float(value)
-
-
 def _logprobs(fields: dict[str, Any]) -> int | None:
-    wanted, alternatives = _typed(fields, "logprobs", bool), _whole(fields, "top_logprobs", 0, 20)
+    wanted, alternatives = typed(fields, "logprobs", bool), whole(fields, "top_logprobs", 0, 20)
     if alternatives is not None and not wanted:
-        _bad("top_logprobs", "top_logprobs goes with logprobs: true only")
+        raise wrong("top_logprobs", "top_logprobs goes with logprobs: true only")
     return (alternatives or 0) if wanted else None
 
 
@@ -188,17 +84,17 @@ def _others(fields: Mapping[str, Any]) -> dict[str, Any]:
     if others:
         unchecked = dict(others)
         for name in ("frequency_penalty", "presence_penalty"):
-            _number(unchecked, name, -2, 2)
+            number(unchecked, name, -2, 2)
         for name, kind in _OTHER_KINDS.items():
-            _typed(unchecked, name, kind)
+            typed(unchecked, name, kind)
     return others
 
 
 def _model(value: object) -> str:
     if value is None or value == "":
-        _missing("model")
+        raise missing("model")
     if not isinstance(value, str):
-        _bad("model", "model is a string", "invalid_type")
+        raise wrong("model", "model is a string", "invalid_type")
     return value
 
 
@@ -206,7 +102,7 @@ def _effort(value: Any) -> Effort | None:
     if value is None:
         return None
     if value not in _EFFORTS:
-        _bad("reasoning_effort", f"reasoning_effort can be {', '.join(_EFFORTS)}")
+        raise wrong("reasoning_effort", f"reasoning_effort can be {', '.join(_EFFORTS)}")
     effort: Effort = value
     return effort
 
@@ -216,48 +112,48 @@ def _stop(value: object) -> tuple[str, ...]:
         return ()
     stops = [value] if isinstance(value, str) else value
     if not isinstance(stops, list) or not all(isinstance(item, str) for item in stops):
-        _bad("stop", "stop is a string or an array of strings", "invalid_type")
+        raise wrong("stop", "stop is a string or an array of strings", "invalid_type")
     if len(stops) > _MAX_STOPS:
-        _bad("stop", f"stop has {len(stops)} sequences; it can have at most {_MAX_STOPS}")
+        raise wrong("stop", f"stop has {len(stops)} sequences; it can have at most {_MAX_STOPS}")
     return tuple(stops)
 
 
 def _messages(value: object) -> tuple[Message, ...]:
     if value is None:
-        _missing("messages")
+        raise missing("messages")
     if not isinstance(value, list):
-        _bad("messages", "messages is an array", "invalid_type")
+        raise wrong("messages", "messages is an array", "invalid_type")
     if not value:
-        _bad("messages", "messages is empty; it has at least one message", "empty_array")
+        raise wrong("messages", "messages is empty; it has at least one message", "empty_array")
     return tuple(_message(f"messages[{index}]", item) for index, item in enumerate(value))
 
 
 def _message(path: str, value: object) -> Message:
     if not isinstance(value, dict):
-        _bad(path, f"{path} is an object with role and content", "invalid_type")
+        raise wrong(path, f"{path} is an object with role and content", "invalid_type")
     role: Any = value.get("role")
     if role not in _ROLES:
-        _bad(f"{path}.role", f"{path}.role is {str(role)[:40]!r}; it can be {', '.join(_ROLES)}")
+        raise wrong(f"{path}.role", f"{path}.role is {str(role)[:40]!r}; it can be {', '.join(_ROLES)}")
     if value.get("function_call") is not None:
         where = f"{path}.function_call"
-        _bad(where, f"{where} is the old form; use tool_calls and tool messages", "unsupported_value")
+        raise wrong(where, f"{where} is the old form; use tool_calls and tool messages", "unsupported_value")
     calls = _tool_calls(f"{path}.tool_calls", value.get("tool_calls")) if role == "assistant" else ()
     parts = _content(f"{path}.content", role, value.get("content"))
     refusal = value.get("refusal")
     if role == "assistant" and isinstance(refusal, str) and refusal:
         parts = (*parts, Refusal(refusal))
     if not parts and not calls and value.get("content") is None and not (role == "assistant" and value.get("audio")):
-        _bad(
+        raise wrong(
             f"{path}.content", f"{path}.content is missing; a {role} message has content", "missing_required_parameter"
         )
     call_id = value.get("tool_call_id")
     if role == "tool" and (not isinstance(call_id, str) or not call_id):
-        _bad(
+        raise wrong(
             f"{path}.tool_call_id", f"{path}.tool_call_id names the call that it answers", "missing_required_parameter"
         )
     name = value.get("name")
     if name is not None and not isinstance(name, str):
-        _bad(f"{path}.name", f"{path}.name is a string", "invalid_type")
+        raise wrong(f"{path}.name", f"{path}.name is a string", "invalid_type")
     return Message(role, parts, calls, call_id if role == "tool" else None, name)
 
 
@@ -265,17 +161,17 @@ def _content(path: str, role: str, value: object) -> tuple[Part, ...]:
     if value is None:
         if role in ("assistant", "tool"):
             return ()
-        _bad(path, f"{path} is missing; a {role} message has content", "missing_required_parameter")
+        raise wrong(path, f"{path} is missing; a {role} message has content", "missing_required_parameter")
     if isinstance(value, str):
         return (Text(value),)
     if not isinstance(value, list):
-        _bad(path, f"{path} is a string or an array of parts", "invalid_type")
+        raise wrong(path, f"{path} is a string or an array of parts", "invalid_type")
     return tuple(_part(f"{path}[{index}]", role, item) for index, item in enumerate(value))
 
 
 def _part(path: str, role: str, value: object) -> Part:
     if not isinstance(value, dict):
-        _bad(path, f"{path} is an object with type", "invalid_type")
+        raise wrong(path, f"{path} is an object with type", "invalid_type")
     kind = value.get("type")
     if kind == "text":
         return Text(_text(f"{path}.text", value.get("text")))
@@ -294,18 +190,18 @@ def _part(path: str, role: str, value: object) -> Part:
             case "file":
                 return _file(f"{path}.file", value.get("file"))
     allowed = {"user": "text, image_url, input_audio, file", "assistant": "text, refusal"}.get(role, "text")
-    _bad(f"{path}.type", f"{path}.type is {str(kind)[:40]!r}; in a {role} message it can be {allowed}")
+    raise wrong(f"{path}.type", f"{path}.type is {str(kind)[:40]!r}; in a {role} message it can be {allowed}")
 
 
 def _member(path: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        _bad(path, f"{path} is an object", "invalid_type")
+        raise wrong(path, f"{path} is an object", "invalid_type")
     return value
 
 
 def _text(path: str, value: object) -> str:
     if not isinstance(value, str):
-        _bad(path, f"{path} is a string", "invalid_type")
+        raise wrong(path, f"{path} is a string", "invalid_type")
     return value
 
 
@@ -313,7 +209,7 @@ def _image(path: str, value: object) -> Image:
     image = _member(path, value)
     url = _text(f"{path}.url", image.get("url"))
     if not url.startswith(("https://", "http://", "data:image/")):
-        _bad(f"{path}.url", f"{path}.url is an https URL or a data:image/...;base64 URL")
+        raise wrong(f"{path}.url", f"{path}.url is an https URL or a data:image/...;base64 URL")
     detail = image.get("detail")
     return Image(url, None if detail is None else _text(f"{path}.detail", detail))
 
@@ -325,7 +221,7 @@ def _file(path: str, value: object) -> File:
         for key in ("file_data", "file_id", "filename")
     )
     if data is None and file_id is None:
-        _bad(path, f"{path} has file_data or file_id", "missing_required_parameter")
+        raise wrong(path, f"{path} has file_data or file_id", "missing_required_parameter")
     return File(data, file_id, name)
 
 
@@ -333,14 +229,14 @@ def _tool_calls(path: str, value: object) -> tuple[ToolCall, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not value:
-        _bad(path, f"{path} is an array of at least one call")
+        raise wrong(path, f"{path} is an array of at least one call")
     return tuple(_tool_call(f"{path}[{index}]", item) for index, item in enumerate(value))
 
 
 def _tool_call(path: str, value: object) -> ToolCall:
     call = _member(path, value)
     if call.get("type", "function") != "function":
-        _bad(f"{path}.type", f"{path}.type is {str(call.get('type'))[:40]!r}; it can be function")
+        raise wrong(f"{path}.type", f"{path}.type is {str(call.get('type'))[:40]!r}; it can be function")
     function = _member(f"{path}.function", call.get("function"))
     return ToolCall(
         _text(f"{path}.id", call.get("id")),
@@ -356,28 +252,32 @@ def _check_tool_turns(messages: Sequence[Message]) -> None:
         if message.role == "tool":
             if message.tool_call_id not in open_ids:
                 path = f"messages[{index}].tool_call_id"
-                _bad(path, f"{path} answers no open tool call of the assistant message before it")
+                raise wrong(path, f"{path} answers no open tool call of the assistant message before it")
             open_ids.remove(message.tool_call_id)
             continue
         if open_ids:
-            _bad(f"messages[{index}]", f"before messages[{index}], tool call {min(open_ids)[:64]!r} has no answer")
+            raise wrong(
+                f"messages[{index}]", f"before messages[{index}], tool call {min(open_ids)[:64]!r} has no answer"
+            )
         open_ids = {call.id for call in message.tool_calls}
     if open_ids:
-        _bad("messages", f"tool call {min(open_ids)[:64]!r} has no tool message that answers it")
+        raise wrong("messages", f"tool call {min(open_ids)[:64]!r} has no tool message that answers it")
 
 
 def _tools(value: object) -> tuple[Tool, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not value:
-        _bad("tools", "tools is an array of at least one tool; leave it out for none", "empty_array")
+        raise wrong("tools", "tools is an array of at least one tool; leave it out for none", "empty_array")
     return tuple(_tool(f"tools[{index}]", item) for index, item in enumerate(value))
 
 
 def _tool(path: str, value: object) -> Tool:
     tool = _member(path, value)
     if tool.get("type") != "function":
-        _bad(f"{path}.type", f"{path}.type is {str(tool.get('type'))[:40]!r}; it can be function", "unsupported_value")
+        raise wrong(
+            f"{path}.type", f"{path}.type is {str(tool.get('type'))[:40]!r}; it can be function", "unsupported_value"
+        )
     function = _member(f"{path}.function", tool.get("function"))
     name = _text(f"{path}.function.name", function.get("name"))
     _check_name(f"{path}.function.name", name)
@@ -386,13 +286,13 @@ def _tool(path: str, value: object) -> Tool:
         name,
         None if description is None else _text(f"{path}.function.description", description),
         None if parameters is None else _member(f"{path}.function.parameters", parameters),
-        _flag(f"{path}.function.strict", strict),
+        flag(f"{path}.function.strict", strict),
     )
 
 
 def _check_name(path: str, name: str) -> None:
     if not _NAME.fullmatch(name):
-        _bad(path, f"{path} is {name[:80]!r}; it has 1 to 64 letters, digits, _ or -")
+        raise wrong(path, f"{path} is {name[:80]!r}; it has 1 to 64 letters, digits, _ or -")
 
 
 def _tool_choice(value: object, tools: tuple[Tool, ...]) -> tuple[tuple[Tool, ...], ToolChoice | None]:
@@ -400,7 +300,7 @@ def _tool_choice(value: object, tools: tuple[Tool, ...]) -> tuple[tuple[Tool, ..
     if value is None:
         return tools, None
     if not tools:
-        _bad("tool_choice", "tool_choice goes with tools only")
+        raise wrong("tool_choice", "tool_choice goes with tools only")
     match value:
         case "auto" | "none" | "required":
             return tools, ToolChoice(value)
@@ -408,14 +308,16 @@ def _tool_choice(value: object, tools: tuple[Tool, ...]) -> tuple[tuple[Tool, ..
             return tools, ToolChoice("named", _named_tool("tool_choice", value, tools))
         case {"type": "allowed_tools", "allowed_tools": allowed}:
             return _allowed_tools(_member("tool_choice.allowed_tools", allowed), tools)
-    _bad("tool_choice", "tool_choice can be auto, none, required, or an object of type function or allowed_tools")
+    raise wrong(
+        "tool_choice", "tool_choice can be auto, none, required, or an object of type function or allowed_tools"
+    )
 
 
 def _named_tool(path: str, value: object, tools: tuple[Tool, ...]) -> str:
     function = _member(f"{path}.function", _member(path, value).get("function"))
     name = _text(f"{path}.function.name", function.get("name"))
     if name not in [tool.name for tool in tools]:
-        _bad(path, f"{path} names {name[:64]!r}, which is not among tools")
+        raise wrong(path, f"{path} names {name[:64]!r}, which is not among tools")
     return name
 
 
@@ -424,12 +326,12 @@ def _allowed_tools(allowed: dict[str, Any], tools: tuple[Tool, ...]) -> tuple[tu
     path = "tool_choice.allowed_tools"
     mode, listed = allowed.get("mode"), allowed.get("tools")
     if not isinstance(listed, list) or not listed:
-        _bad(f"{path}.tools", f"{path}.tools is an array of at least one tool", "invalid_type")
+        raise wrong(f"{path}.tools", f"{path}.tools is an array of at least one tool", "invalid_type")
     names = {_named_tool(f"{path}.tools[{index}]", item, tools) for index, item in enumerate(listed)}
     match mode:
         case "auto" | "required":
             return tuple(tool for tool in tools if tool.name in names), ToolChoice(mode)
-    _bad(f"{path}.mode", f"{path}.mode can be auto or required")
+    raise wrong(f"{path}.mode", f"{path}.mode can be auto or required")
 
 
 def _response_format(value: object) -> ResponseFormat:
@@ -446,7 +348,7 @@ def _response_format(value: object) -> ResponseFormat:
             return _schema_format("response_format.json_schema", spec)
         case other:
             where = "response_format.type"
-            _bad(where, f"{where} is {str(other)[:40]!r}; it can be text, json_object, json_schema")
+            raise wrong(where, f"{where} is {str(other)[:40]!r}; it can be text, json_object, json_schema")
 
 
 def _schema_format(path: str, spec: dict[str, Any]) -> ResponseFormat:
@@ -458,5 +360,5 @@ def _schema_format(path: str, spec: dict[str, Any]) -> ResponseFormat:
         name,
         None if description is None else _text(f"{path}.description", description),
         _member(f"{path}.schema", spec.get("schema")),
-        _flag(f"{path}.strict", spec.get("strict")),
+        flag(f"{path}.strict", spec.get("strict")),
     )
