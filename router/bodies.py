@@ -17,7 +17,7 @@ _MAX_WHOLE = 2**63 - 1
 # --- the whole body ------------------------------------------------------------------------------------
 
 
-def json_object(body: bytes) -> dict[str, Any]:
+def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`. An object in it that has a key twice is refused: a provider might read the other."""
     try:
         fields = msgspec.json.decode(body)
@@ -26,7 +26,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     except RecursionError:
         raise _too_deep() from None
     if not isinstance(fields, dict):
-        raise BadRequest("the body is a JSON object with model and messages", code="invalid_json")
+        raise BadRequest("the body is a JSON object", code="invalid_json")
     _check_keys(body, _count_keys(fields))
     return fields
 
@@ -75,47 +75,49 @@ def _check_unique(pairs: list[tuple[str, Any]]) -> None:
 # --- its fields ----------------------------------------------------------------------------------------
 
 
-def bad(param: str, message: str, code: str = "invalid_value") -> NoReturn:
-    raise BadRequest(message, param=param, code=code)
+def wrong(param: str, message: str, code: str = "invalid_value") -> BadRequest:
+    return BadRequest(message, param=param, code=code)
 
 
-def missing(param: str) -> NoReturn:
-    raise wrong(param, f"you must provide {param}", "missing_required_parameter")
+def missing(param: str) -> BadRequest:
+    return wrong(param, f"you must provide {param}", "missing_required_parameter")
 
 
 _JSON_NAMES = {bool: "true or false", int: "a whole number", str: "a string", dict: "an object", list: "an array"}
 
 
-def optional(path: str, value: Any, kind: type) -> Any:
-    """`value`, which is of this kind or null."""
+def typed(fields: dict[str, Any], name: str, kind: type) -> Any:
+    """Take the optional field `name` out of `fields`; None when absent or null."""
+    value: Any = fields.pop(name, None)
     if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
-        raise wrong(path, f"{path} is {_JSON_NAMES[kind]}", "invalid_type")
+        raise wrong(name, f"{name} is {_JSON_NAMES[kind]}", "invalid_type")
     if isinstance(value, int) and not -_MAX_WHOLE <= value <= _MAX_WHOLE:
-        raise wrong(path, f"{path} has too many digits; it can be {_MAX_WHOLE} at most")
+        raise wrong(name, f"{name} has too many digits; it can be {_MAX_WHOLE} at most")
     return value
 
 
-def required(path: str, value: Any, kind: type) -> Any:
-    """`value`, which is of this kind."""
-    if value is None:
-        raise missing(path)
-    return optional(path, value, kind)
+def flag(path: str, value: object) -> bool | None:
+    """`value`, which is true, false or null."""
+    if value is not None and not isinstance(value, bool):
+        raise wrong(path, f"{path} is true or false", "invalid_type")
+    return value
 
 
-def whole(path: str, value: Any, least: int) -> int | None:
-    """A whole number of at least `least`, or null."""
-    number: int | None = optional(path, value, int)
-    if number is not None and number < least:
-        raise wrong(path, f"{path} is {number}; it can be {least} or more")
-    return number
+def whole(fields: dict[str, Any], name: str, least: int, most: int | None = None) -> int | None:
+    """Take the optional whole number `name`, in these bounds, out of `fields`."""
+    value = typed(fields, name, int)
+    if value is not None and (value < least or (most is not None and value > most)):
+        raise wrong(name, f"{name} is {value}; it can be {least} or more" + (f", at most {most}" if most else ""))
+    return value  # type: ignore[no-any-return]  # typed has just checked it
 
 
-def number(path: str, value: Any, least: float, most: float) -> float | None:
-    """A number in these bounds, or null."""
+def number(fields: dict[str, Any], name: str, least: float, most: float) -> float | None:
+    """Take the optional number `name`, in these bounds, out of `fields`."""
+    value = fields.pop(name, None)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise wrong(path, f"{path} is a number", "invalid_type")
+        raise wrong(name, f"{name} is a number", "invalid_type")
     if not least <= value <= most:
-        raise wrong(path, f"{path} is {str(value)[:40]}; it can be {least:g} to {most:g}")
+        raise wrong(name, f"{name} is {str(value)[:40]}; it can be {least:g} to {most:g}")
     return float(value)
