@@ -22,6 +22,7 @@ from router.catalog import Provider
 from router.classifiers import GENERAL, CustomClass, rules
 from router.decision import Classification
 from router.dialects import ClientFace, ServerFace, anthropic, chat, gemini, openai, responses
+from router.embed import Embedder
 from router.errors import ConfigError
 from router.evidence.sqlite import open_pool, sqlite_path
 from router.exchange import Parts
@@ -42,6 +43,7 @@ from router.transport import Transport
 from router.types import ChatRequest, Wire
 from router.upstream import Deadlines, HttpTransport, Upstream
 from router.web import calls, errors, models, ops, router_api
+from router.web import responses as stored_answers
 from router.web.auth import Key, Keys
 
 FACES: dict[Wire, ClientFace] = {"chat": openai.FACE, "messages": anthropic.FACE, "gemini": gemini.FACE}
@@ -76,6 +78,7 @@ def build(settings: Settings, read_again: Callable[[], Settings]) -> Application
     setup = setup_of(settings)
     router = Router(setup, lambda: (feed.table, feed.initial), FACES, metrics, time.monotonic)
     proxy = Proxy(router, journal, parts)
+    embedder = Embedder(router, journal, parts)
     metrics.allow(setup.catalog.names(), setup.classes)
 
     def reload() -> None:
@@ -110,6 +113,8 @@ def build(settings: Settings, read_again: Callable[[], Settings]) -> Application
     asgi = Litestar(
         [
             *(calls.route(path, face, proxy.handle, door) for path, face in DOORS.items()),
+            calls.route("/v1/embeddings", chat.FACE, embedder.handle, door),
+            *stored_answers.routes(sessions, keys),
             *models.routes(router, keys),
             *router_api.routes(office),
             *ops.routes(metrics, keys, checks),

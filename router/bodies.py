@@ -5,6 +5,7 @@ Pure. What a field means is said where its wire format is read.
 
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -105,10 +106,12 @@ def flag(path: str, value: object) -> bool | None:
 
 def whole(fields: dict[str, Any], name: str, least: int, most: int | None = None) -> int | None:
     """Take the optional whole number `name`, in these bounds, out of `fields`."""
-    value = typed(fields, name, int)
-    if value is not None and (value < least or (most is not None and value > most)):
-        raise wrong(name, f"{name} is {value}; it can be {least} or more" + (f", at most {most}" if most else ""))
-    return value  # type: ignore[no-any-return]  # typed has just checked it
+    value: int | None = typed(fields, name, int)
+    if value is not None and value < least:
+        raise wrong(name, f"{name} is {value}; it can be {least} at least", "integer_below_min_value")
+    if value is not None and most is not None and value > most:
+        raise wrong(name, f"{name} is {value}; it can be {most} at most", "integer_above_max_value")
+    return value
 
 
 def number(fields: dict[str, Any], name: str, least: float, most: float) -> float | None:
@@ -119,5 +122,76 @@ def number(fields: dict[str, Any], name: str, least: float, most: float) -> floa
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong(name, f"{name} is a number", "invalid_type")
     if not least <= value <= most:
-        raise wrong(name, f"{name} is {str(value)[:40]}; it can be {least:g} to {most:g}")
+        code = "decimal_below_min_value" if value < least else "decimal_above_max_value"
+        raise wrong(name, f"{name} is {str(value)[:40]}; it can be {least:g} to {most:g}", code)
     return float(value)
+
+
+_MAX_STOPS = 4
+
+
+def stop_sequences(fields: dict[str, Any]) -> tuple[str, ...]:
+    """Take the optional field `stop`, a text or up to four, out of `fields`."""
+    value = fields.pop("stop", None)
+    if value is None:
+        return ()
+    stops = [value] if isinstance(value, str) else value
+    if not isinstance(stops, list) or not all(isinstance(item, str) for item in stops):
+        raise wrong("stop", "stop is a string or an array of strings", "invalid_type")
+    if len(stops) > _MAX_STOPS:
+        text = f"stop has {len(stops)} sequences; it can have at most {_MAX_STOPS}"
+        raise wrong("stop", text, "array_above_max_length")
+    return tuple(stops)
+
+
+# --- a value at its place, which becomes the param -----------------------------------------------------
+
+
+def member(path: str, value: object) -> dict[str, Any]:
+    """`value`, which is an object."""
+    if value is None:
+        raise missing(path)
+    if not isinstance(value, dict):
+        raise wrong(path, f"{path} is an object", "invalid_type")
+    return value
+
+
+def filled(path: str, value: object) -> list[Any]:
+    """`value`, which is an array of at least one item."""
+    if value is None:
+        raise missing(path)
+    if not isinstance(value, list):
+        raise wrong(path, f"{path} is an array", "invalid_type")
+    if not value:
+        raise wrong(path, f"{path} is empty; it has at least one item", "empty_array")
+    return value
+
+
+def text(path: str, value: object) -> str:
+    """`value`, which is a string."""
+    if value is None:
+        raise missing(path)
+    if not isinstance(value, str):
+        raise wrong(path, f"{path} is a string", "invalid_type")
+    return value
+
+
+def optional_text(path: str, value: object, most: int | None = None) -> str | None:
+    """`value`, which is a string of at most so many characters, or null."""
+    if value is None:
+        return None
+    if most is not None and len(text(path, value)) > most:
+        raise wrong(path, f"{path} is longer than {most} characters", "string_above_max_length")
+    return text(path, value)
+
+
+def one_of(path: str, value: object, allowed: Collection[str]) -> Any:
+    """`value`, which is one of `allowed`."""
+    if text(path, value) not in allowed:
+        raise wrong(path, f"{path} is {str(value)[:40]!r}; it can be {', '.join(allowed)}")
+    return value
+
+
+def optional_one_of(path: str, value: object, allowed: Collection[str]) -> Any:
+    """`value`, which is one of `allowed`, or null."""
+    return None if value is None else one_of(path, value, allowed)

@@ -57,6 +57,17 @@ class Router:
         self._metrics.timed("decode", self._clock() - started)
         return request
 
+    @property
+    def table_version(self) -> str:
+        return self._tables()[0].version
+
+    def named(self, name: str) -> Model | None:
+        """The model that `name`, a catalogue name or an alias of one, stands for; None for a name that routes.
+
+        Raises NotFound for a name that is unknown.
+        """
+        return self.setup.catalog.find(_with_model_name(self.setup, Wishes(), name).model or "")
+
     def decide(self, request: ChatRequest, wishes: Wishes) -> Decision:
         """Who is to answer. Raises RouterError for what can't be answered."""
         setup, (table, initial) = self.setup, self._tables()

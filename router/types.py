@@ -165,6 +165,7 @@ class ChatRequest:
     only_native  the fields that no other wire format can say, as they are called in the caller's
     logprobs     alternatives wanted for each token, None for no log probabilities
     show_reasoning   whether the caller asked to see the model's reasoning
+    legacy_functions whether the tools came as `functions` of chat completions, whose answers say function_call
     previous     the id of the answer that this request continues (Responses); `history` is the conversation up to
                  and with it, as items of that wire format, and `held_by` the provider that keeps it too. Without a
                  history the request is `bound_to` that provider.
@@ -197,6 +198,7 @@ class ChatRequest:
     history: tuple[Json, ...] = ()
     held_by: str | None = None
     bound_to: str | None = None
+    legacy_functions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

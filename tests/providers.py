@@ -234,7 +234,8 @@ class Providers:
             case "reset":
                 return _reset(writer)
             case "error" if streamed:
-                await self._write(_framed(_ERROR_EVENTS[dialect]), writer)
+                responses = reply.chunks[0].startswith(b"event: response.")
+                await self._write(_framed(_RESPONSES_ERROR if responses else _ERROR_EVENTS[dialect]), writer)
         if streamed:
             await self._write(b"0\r\n\r\n", writer)
         return streamed
@@ -254,7 +255,7 @@ async def _read(reader: asyncio.StreamReader) -> Call | None:
 
 
 def _dialect(path: str) -> Dialect:
-    return "anthropic" if path.endswith("/messages") else "gemini" if "/models/" in path else "openai"
+    return "anthropic" if "/messages" in path else "gemini" if "/models/" in path else "openai"
 
 
 def _reset(writer: asyncio.StreamWriter) -> bool:
@@ -280,10 +281,11 @@ def _framed(chunk: bytes) -> bytes:
 
 
 _CONTENT: dict[Dialect, tuple[bytes, ...]] = {
-    "openai": (b'"delta":{"content":"', b'"delta":{"tool_calls":'),
+    "openai": (b'"delta":{"content":"', b'"delta":{"tool_calls":', b"event: response.output_text.delta",
+               b"event: response.function_call_arguments.delta"),
     "anthropic": (b'"text_delta"', b'"input_json_delta"'),
     "gemini": (b'"parts":[{"text":"', b'"functionCall"'),
-}
+}  # fmt: skip
 
 
 def _before(chunks: tuple[bytes, ...], dialect: Dialect, content: int) -> tuple[bytes, ...]:
@@ -302,6 +304,12 @@ _ERROR_EVENTS: dict[Dialect, bytes] = {
     "gemini": b'data: {"error":{"code":503,"message":"The model is overloaded. Please try again later.",'
     b'"status":"UNAVAILABLE"}}\r\n\r\n',
 }
+
+
+_RESPONSES_ERROR = (
+    b'event: error\ndata: {"type":"error","code":"server_error","message":"The server had an error while processing '
+    b'your request.","param":null,"sequence_number":9}\n\n'
+)
 
 
 def _error(dialect: Dialect, fault: Status) -> Reply:

@@ -32,6 +32,7 @@ VERBS = {
     "models": "router.cli.models:models",
     "priors": "router.cli.priors:priors",
     "keys": "router.cli.keys:keys",
+    "docs": "router.cli.docs:docs",
     "config": "router.cli.config:config",
 }
 

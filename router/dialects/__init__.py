@@ -165,6 +165,9 @@ def with_members(document: bytes, extra: Mapping[str, Any]) -> bytes:
     return document.rstrip()[:-1] + b"," + msgspec.json.encode(extra)[1:]
 
 
+# How the encrypted_content of a reasoning item begins in which we wrapped another provider's: OpenAI can't read it.
+WRAPPED = "router:"
+
 # A custom tool takes free text; where a dialect has functions alone, it is one with this argument.
 _INPUT = "input"
 _INPUT_SCHEMA = {

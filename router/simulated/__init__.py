@@ -8,6 +8,8 @@ share its misreadings.
 from router.simulated import (
     anthropic,
     gemini,
+    gemini_embeddings,
+    gemini_wire,
     openai,
     openai_embeddings,
     openai_responses,
@@ -30,8 +32,10 @@ def answer(call: Call, memory: Memory | None = None) -> Reply:
         return openai_responses.reply(call, memory or Memory())
     if call.path.endswith("/embeddings"):
         return openai_embeddings.reply(call)
-    if call.path.endswith("/messages"):
+    if call.path.endswith(anthropic.PATHS):
         return anthropic.reply(call)
+    if gemini_embeddings.PATH.search(call.path):
+        return gemini_embeddings.reply(call)
     if "/models/" in call.path:
         return gemini.reply(call)
     message = f"Invalid URL ({call.method} {call.path})"
@@ -40,6 +44,6 @@ def answer(call: Call, memory: Memory | None = None) -> Reply:
 
 def missing_key(call: Call) -> Reply | None:
     """The provider's 401 when the call has no key in a header that it reads, None when it has one."""
-    face = anthropic if call.path.endswith("/messages") else gemini if "/models/" in call.path else openai_wire
+    face = anthropic if call.path.endswith(anthropic.PATHS) else gemini_wire if "/models/" in call.path else openai_wire
     refusal = face.missing_key(call)
     return None if refusal is None else face.error_reply(call, refusal)

@@ -10,6 +10,7 @@ Words in the last user text provoke what is rare:
     [[length]]    half an answer, ended by the limit of tokens; no tool unless forced
     [[unicode]]   U+2028, U+0085, an emoji and ideographs, in texts and in what tools are called with
     [[think]]     visible reasoning that nobody asked for, where the model can reason
+    [[redact]]    reasoning that is there but not to be read, where the dialect has that
     [[parallel]]  two tool calls, where there are tools and more than one call is allowed
     [[invalid]]   prose where JSON was asked for, unless the API holds the model to it
 """
@@ -28,6 +29,8 @@ from router.simulated.values import value_for
 from router.simulated.wire import encode, tokens
 
 Json = Any
+
+Trigger = Literal["refuse", "length", "unicode", "think", "redact", "parallel", "invalid"]
 
 REFUSAL = "I'm sorry, but I can't help with that."
 THOUGHTS = "Simulated thoughts: read the request, then answer it."
@@ -108,7 +111,7 @@ def _answer(question: Question) -> Answer:
     return _limited(question, _said(question, luck), luck)
 
 
-def provoked(text: str, what: Literal["refuse", "length", "unicode", "think", "parallel", "invalid"]) -> bool:
+def provoked(text: str, what: Trigger) -> bool:
     return f"[[{what}]]" in text
 
 

@@ -3,17 +3,19 @@
 Written from the provider's documents of 2026-11, not from our own coder.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
-from router.simulated.answers import Answer, Question, Tool, ToolCall, answer
+from router.simulated.answers import REFUSAL, THOUGHTS, Answer, Question, Tool, ToolCall, answer, provoked, told_schema
 from router.simulated.anthropic_checks import (
     VERSIONS,
     abilities,
-    cached,
+    answer_format,
+    cache_ttls,
     check,
+    redacted,
     refused,
     shape,
     signature,
@@ -22,11 +24,14 @@ from router.simulated.anthropic_checks import (
     turns,
 )
 from router.simulated.anthropic_shapes import (
+    BETA_FIELDS,
     Adaptive,
     AnyChoice,
     AutoChoice,
     Base64Source,
     Block,
+    CountRequest,
+    Disabled,
     Document,
     Enabled,
     Image,
@@ -35,6 +40,7 @@ from router.simulated.anthropic_shapes import (
     Request,
     Text,
     ToolChoice,
+    ToolReference,
     ToolResult,
 )
 from router.simulated.wire import (
@@ -53,23 +59,35 @@ from router.simulated.wire import (
 )
 
 Json = Any
+R = TypeVar("R", bound=CountRequest)
 
 _MAX_BODY = 32 << 20
 _CACHE_MINIMUM = 2048
 _REASONING = {"low": 64, "medium": 128, "high": 256, "xhigh": 512, "max": 1024}
-_STOP_REASONS = {"stop": "end_turn", "stop_sequence": "stop_sequence", "length": "max_tokens", "tool_calls": "tool_use"}
-_THOUGHTS = "Simulated thoughts: read the request, then answer it."
+_STOP_REASONS = {
+    "stop": "end_turn",
+    "stop_sequence": "stop_sequence",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "refusal": "refusal",
+}
+_STOP_DETAILS = {"refusal": {"type": "refusal", "category": "general_harms", "explanation": REFUSAL}}
+
+PATHS = ("/messages", "/messages/count_tokens")
 
 
 def reply(call: Call) -> Reply:
-    """The answer to one POST of /v1/messages."""
+    """The answer to one POST of /v1/messages or /v1/messages/count_tokens."""
+    counting = call.path.endswith("/count_tokens")
     try:
         version = _version(call)
-        request = _read(call)
+        request = _countable(_read(call, CountRequest)) if counting else _read(call, Request)
         check(request, version)
         prompt_tokens = _prompt_tokens(request)
     except Refused as refusal:
         return error_reply(call, refusal)
+    if counting:
+        return Reply(200, (JSON_TYPE, *_headers(call)), (encode({"input_tokens": prompt_tokens}),))
     question = _question(request)
     given = answer(question)
     blocks = _blocks(call, request, question, given)
@@ -81,6 +99,7 @@ def reply(call: Call) -> Reply:
         "content": blocks,
         "stop_reason": _STOP_REASONS[given.end],
         "stop_sequence": given.stop_sequence,
+        "stop_details": _STOP_DETAILS.get(given.end),
         "usage": usage,
     }
     return Reply(200, (JSON_TYPE, *_headers(call)), (encode(message),))
@@ -121,15 +140,26 @@ def _version(call: Call) -> str:
     return version
 
 
-def _read(call: Call) -> Request:
+def _read(call: Call, type_: type[R]) -> R:
     if len(call.body) > _MAX_BODY:
         raise Refused("Request exceeds the maximum size", status=413, kind="request_too_large")
     if not call.headers.get("content-type", "").startswith("application/json"):
         raise refused("content-type: must be application/json")
     try:
-        return read(call.body, Request)
+        request = read(call.body, type_)
     except Misshapen as fault:
         raise shape(fault) from None
+    if not call.headers.get("anthropic-beta"):
+        for name in BETA_FIELDS:
+            if not isinstance(getattr(request, name, UNSET), UnsetType):
+                raise refused(f"{name}: Extra inputs are not permitted")
+    return request
+
+
+def _countable(request: CountRequest) -> Request:
+    """The request whose tokens are to be counted, with all the room that the model has."""
+    fields = {name: getattr(request, name) for name in CountRequest.__struct_fields__}
+    return Request(**fields, max_tokens=abilities(request.model).max_output_tokens)
 
 
 def _prompt_tokens(request: Request) -> int:
@@ -141,7 +171,7 @@ def _prompt_tokens(request: Request) -> int:
     return count
 
 
-def _attached(block: Block) -> int:
+def _attached(block: Block | ToolReference) -> int:
     """Bytes of an attachment: they are not counted as text."""
     match block:
         case Image(source=Base64Source(data=data)) | Document(source=Base64Source(data=data)):
@@ -157,25 +187,30 @@ def _question(request: Request) -> Question:
     texts = ["".join(block.text for block in turn.blocks if isinstance(block, Text)) for turn in users]
     results = [block for block in users[-1].blocks if isinstance(block, ToolResult)]
     choice, stop = request.tool_choice, request.stop_sequences
-    config = request.output_config if isinstance(request.output_config, OutputConfig) else OutputConfig()
+    text = next((text for text in reversed(texts) if text), "")
+    form = answer_format(request)
     sequential = isinstance(choice, AutoChoice | AnyChoice | ToolChoice) and choice.disable_parallel_tool_use
     return Question(
         model=request.model,
-        text=next((text for text in reversed(texts) if text), ""),
+        text=text,
         tool_result=_text_of(results[-1]) if results and not texts[-1] else None,
         tools=_callable_tools(request),
         forced=isinstance(choice, AnyChoice | ToolChoice),
         parallel=not sequential,
-        schema=config.format.schema if config.format is not None else _asked_in_words(request),
+        schema=told_schema(str(request.system)) if form is None else form.schema,
+        told=form is None,
         max_tokens=request.max_tokens,
         stop=() if isinstance(stop, UnsetType) else tuple(stop),
-        reasoning_tokens=_REASONING[config.effort or "high"] if thinks(request) else 0,
+        reasoning_tokens=_reasoning_tokens(request, text),
     )
 
 
-def _asked_in_words(request: Request) -> Mapping[str, Json] | None:
-    """This API has no mode for any JSON object: who wants one says so in the system prompt."""
-    return {} if "one JSON object" in str(request.system) else None
+def _reasoning_tokens(request: Request, text: str) -> int:
+    config = request.output_config if isinstance(request.output_config, OutputConfig) else OutputConfig()
+    if thinks(request):
+        return _REASONING[config.effort or "high"]
+    can = not isinstance(request.thinking, Disabled) and not isinstance(request.tool_choice, AnyChoice | ToolChoice)
+    return _REASONING["low"] if can and provoked(text, "think") else 0
 
 
 def _text_of(result: ToolResult) -> str:
@@ -195,14 +230,20 @@ def _callable_tools(request: Request) -> tuple[Tool, ...]:
 
 def _blocks(call: Call, request: Request, question: Question, given: Answer) -> list[dict[str, Json]]:
     """The content: thoughts where it thinks, a sentence before tools that it was not forced to call."""
-    blocks = []
-    if thinks(request):
-        thoughts = _THOUGHTS if _thoughts_shown(request) else ""
-        blocks.append({"type": "thinking", "thinking": thoughts, "signature": signature(thoughts)})
+    if given.end == "refusal":
+        return []
+    blocks = [_thoughts(request, question, given)] if given.reasoning_tokens else []
     said = "I will look that up." if given.calls and not question.forced else given.text
     if said:
         blocks.append({"type": "text", "text": said})
     return blocks + [_tool_use(call, index, made) for index, made in enumerate(given.calls)]
+
+
+def _thoughts(request: Request, question: Question, given: Answer) -> dict[str, Json]:
+    if provoked(question.text, "redact"):
+        return {"type": "redacted_thinking", "data": redacted(request.model)}
+    thoughts = THOUGHTS if given.thinks_aloud or _thoughts_shown(request) else ""
+    return {"type": "thinking", "thinking": thoughts, "signature": signature(thoughts, request.model)}
 
 
 def _thoughts_shown(request: Request) -> bool:
@@ -223,13 +264,18 @@ def _tool_use(call: Call, index: int, made: ToolCall) -> dict[str, Json]:
 
 def _usage(request: Request, given: Answer, prompt_tokens: int) -> dict[str, Json]:
     """`input_tokens` is what was neither read from the cache nor written to it."""
-    kept = prompt_tokens // 2 if cached(request) and prompt_tokens >= _CACHE_MINIMUM else 0
+    ttls = cache_ttls(request)
+    kept = prompt_tokens // 2 if ttls and prompt_tokens >= _CACHE_MINIMUM else 0
     read_tokens, written = (kept, 0) if given.luck % 2 == 0 else (0, kept)
+    for_an_hour = written * ttls.count("1h") // len(ttls) if ttls else 0
     return {
         "input_tokens": prompt_tokens - kept,
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": read_tokens,
-        "cache_creation": {"ephemeral_5m_input_tokens": written, "ephemeral_1h_input_tokens": 0},
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": written - for_an_hour,
+            "ephemeral_1h_input_tokens": for_an_hour,
+        },
         "output_tokens": given.output_tokens,
         "output_tokens_details": {"thinking_tokens": given.reasoning_tokens},
         "service_tier": "standard",
@@ -249,6 +295,7 @@ def _stream(
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
+        "stop_details": None,
         "usage": {**opening, "output_tokens": 1},
     }
     yield _event("message_start", message=message)
@@ -258,7 +305,11 @@ def _stream(
         for delta in _deltas(block):
             yield _event("content_block_delta", index=index, delta=delta)
         yield _event("content_block_stop", index=index)
-    delta = {"stop_reason": _STOP_REASONS[given.end], "stop_sequence": given.stop_sequence}
+    delta = {
+        "stop_reason": _STOP_REASONS[given.end],
+        "stop_sequence": given.stop_sequence,
+        "stop_details": _STOP_DETAILS.get(given.end),
+    }
     closing = {name: count for name, count in usage.items() if name not in ("cache_creation", "service_tier")}
     yield _event("message_delta", delta=delta, usage=closing)
     yield _event("message_stop")
@@ -267,12 +318,15 @@ def _stream(
 _EMPTY: dict[str, dict[str, Json]] = {
     "text": {"text": ""},
     "thinking": {"thinking": "", "signature": ""},
+    "redacted_thinking": {},
     "tool_use": {"input": {}},
 }
 
 
 def _deltas(block: dict[str, Json]) -> Iterator[dict[str, Json]]:
     match block["type"]:
+        case "redacted_thinking":
+            return
         case "thinking":
             for piece in few_words(block["thinking"]) if block["thinking"] else ():
                 yield {"type": "thinking_delta", "thinking": piece}

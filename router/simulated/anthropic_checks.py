@@ -1,11 +1,13 @@
 """What Anthropic's Messages API refuses beyond the shape of a request, in Anthropic's words. Pure."""
 
 import base64
+import binascii
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -15,7 +17,9 @@ from router.simulated.anthropic_shapes import (
     Adaptive,
     AnyChoice,
     Base64Source,
+    BetweenTools,
     Block,
+    CacheControl,
     CustomTool,
     Disabled,
     Document,
@@ -25,9 +29,12 @@ from router.simulated.anthropic_shapes import (
     OutputConfig,
     RedactedThinking,
     Request,
+    SchemaFormat,
+    ServerToolUse,
     Text,
     Thinking,
     ToolChoice,
+    ToolReference,
     ToolResult,
     ToolUse,
 )
@@ -35,6 +42,7 @@ from router.simulated.schemas import malformed
 from router.simulated.wire import Misshapen, Refused, misshapen
 
 Json = Any
+T = TypeVar("T")
 
 VERSIONS = ("2023-06-01", "2026-10-21")
 
@@ -70,6 +78,10 @@ class Abilities:
     @property
     def thinks_by_default(self) -> bool:
         return self.thinks_always or (self.family in ("opus", "sonnet") and self.version >= (5, 0))
+
+    @property
+    def thinks_between_tools(self) -> bool:
+        return self.family == "sonnet" and self.thinks_always
 
     @property
     def forced_tools(self) -> bool:
@@ -108,7 +120,7 @@ def check(request: Request, version: str) -> None:
     _check_thinking(request, model)
     _check_sampling(request, model, version)
     _check_system(request)
-    _check_messages(request.messages, model, version)
+    _check_messages(request, model, version)
     _check_turns(turns(request.messages), model)
     _check_tools(request, model)
     _check_output(request, model)
@@ -149,22 +161,51 @@ def thinks(request: Request) -> bool:
     return isinstance(request.thinking, Enabled | Adaptive)
 
 
-def signature(thinking: str) -> str:
-    """The seal of a thinking block: it fits this text only."""
-    digest = hashlib.sha256(b"simulated thinking " + thinking.encode()).digest()
-    return base64.b64encode(b"simulated" + digest * 5).decode()
+def signature(thinking: str, model: str) -> str:
+    """The seal of a thinking block: it fits this text of this model only."""
+    digest = hashlib.sha256(f"simulated thinking {model} {thinking}".encode()).digest()
+    return base64.b64encode(model.encode() + b":" + digest * 5).decode()
+
+
+def _signed(block: Thinking) -> bool:
+    """Whether a model of this provider signed it. Which one does not matter: others ignore the block."""
+    try:
+        model = base64.b64decode(block.signature, validate=True).partition(b":")[0].decode()
+    except (binascii.Error, ValueError):
+        return False
+    return block.signature == signature(block.thinking, model)
+
+
+def redacted(model: str) -> str:
+    """The data of a redacted thinking block: sealed like a signature, of thoughts that nobody may read."""
+    return signature("redacted", model)
+
+
+_OWN_TOOL = re.compile(
+    r"(web_search|web_fetch|code_execution|bash|text_editor|memory|computer|advisor|tool_search_tool_(bm25|regex)|"
+    r"(browser|computer|mcp)_toolset)(_20\d{6})?"
+)
 
 
 def tool_of(tool: dict[str, Json], index: int) -> CustomTool | None:
     """A custom tool, None for one of the provider's own (web search and the like)."""
-    if tool.get("type") not in (None, "custom"):
+    kind = tool.get("type")
+    if kind not in (None, "custom"):
+        if not _OWN_TOOL.fullmatch(str(kind)):
+            raise refused(
+                f"tools.{index}: Input tag '{kind}' found using 'type' does not match any of the expected tags"
+            )
         return None
+    return _converted(tool, CustomTool, f"tools[{index}].custom")
+
+
+def _converted(value: Json, type_: type[T], where: str) -> T:
     try:
-        return msgspec.convert(tool, CustomTool)
+        return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
         fault = misshapen(str(error))
-        where = f"tools[{index}].custom" + (f".{fault.path}" if fault.path else "")
-        raise shape(Misshapen(where, fault.problem, fault.found, fault.wanted)) from None
+        path = where + (f".{fault.path}" if fault.path else "")
+        raise shape(Misshapen(path, fault.problem, fault.found, fault.wanted)) from None
 
 
 _WANTED = {
@@ -231,6 +272,8 @@ def _check_thinking(request: Request, model: Abilities) -> None:
             raise refused("adaptive thinking is not supported on this model")
         case Disabled() if model.thinks_always:
             raise refused('"thinking.type.disabled" is not supported for this model.')
+        case BetweenTools() if not model.thinks_between_tools:
+            raise refused('"thinking.type.between_tools" is not supported for this model.')
         case Disabled() if model.version >= (5, 0) and _effort(request) in ("xhigh", "max"):
             raise refused(f'"thinking.type.disabled" is not supported with effort "{_effort(request)}".')
     forced = isinstance(request.tool_choice, AnyChoice | ToolChoice)
@@ -274,7 +317,8 @@ def _check_text(block: Text, where: str) -> None:
         raise refused(f"{where}: text content blocks must contain non-whitespace text")
 
 
-def _check_messages(messages: list[Message], model: Abilities, version: str) -> None:
+def _check_messages(request: Request, model: Abilities, version: str) -> None:
+    messages = request.messages
     if not messages:
         raise refused("messages: at least one message is required")
     if messages[0].role != "user":
@@ -292,13 +336,14 @@ def _check_messages(messages: list[Message], model: Abilities, version: str) -> 
             continue
         for place, block in enumerate(message.content):
             _check_block(block, message.role, f"messages.{index}.content.{place}", version)
+        _check_thinking_order(message, index)
 
 
 _IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
 
 
-def _check_block(block: Block, role: str, where: str, version: str) -> None:
+def _check_block(block: Block | ToolReference, role: str, where: str, version: str) -> None:
     match block:
         case Text():
             _check_text(block, "messages")
@@ -308,7 +353,7 @@ def _check_block(block: Block, role: str, where: str, version: str) -> None:
             raise refused(f"{where}.image.source.base64.media_type: Input should be one of {', '.join(_IMAGES)}")
         case Document() if role == "assistant" and version == "2026-10-21":
             raise refused(f"{where}: `document` blocks are not permitted in assistant messages")
-        case ToolUse() | Thinking() | RedactedThinking() if role != "assistant":
+        case ToolUse() | Thinking() | RedactedThinking() | ServerToolUse() if role != "assistant":
             raise refused(f"{where}: `{_tag(block)}` blocks can only be in `assistant` messages")
         case ToolResult() if role != "user":
             raise refused(f"{where}: `tool_result` blocks can only be in `user` messages")
@@ -317,11 +362,27 @@ def _check_block(block: Block, role: str, where: str, version: str) -> None:
         case ToolResult(content=list(parts)):
             for part in parts:
                 _check_block(part, role, where, version)
-        case Thinking() if block.signature != signature(block.thinking):
+        case Thinking() if not _signed(block):
             raise refused(f"{where}: Invalid `signature` in `thinking` block")
+        case RedactedThinking() if not _signed(Thinking("redacted", block.data)):
+            raise refused(f"{where}: Invalid `data` in `redacted_thinking` block")
 
 
-def _tag(block: Block) -> str:
+def _check_thinking_order(message: Message, index: int) -> None:
+    """Thoughts come before what they led to: before the first tool call, and never last."""
+    blocks = [] if isinstance(message.content, str) else message.content
+    thoughts = [place for place, block in enumerate(blocks) if isinstance(block, Thinking | RedactedThinking)]
+    calls = [place for place, block in enumerate(blocks) if isinstance(block, ToolUse)]
+    if thoughts and thoughts[-1] == len(blocks) - 1:
+        raise refused(f"messages.{index}: The final block in an assistant message cannot be `thinking`.")
+    if thoughts and calls and calls[0] < thoughts[0]:
+        raise refused(
+            f"messages.{index}.content.{calls[0]}.type: Expected `thinking` or `redacted_thinking`, but found "
+            "`tool_use`. A turn that has thinking blocks must not call a tool before the first of them."
+        )
+
+
+def _tag(block: Block | ToolReference) -> str:
     return str(block.__struct_config__.tag)
 
 
@@ -420,10 +481,15 @@ def _check_tool(tool: CustomTool, where: str) -> None:
         raise refused(f"{where}.input_schema: {fault}")
 
 
+def answer_format(request: Request) -> SchemaFormat | None:
+    """What holds the answer: in output_config, or where the beta had it."""
+    if isinstance(request.output_format, SchemaFormat):
+        return request.output_format
+    return request.output_config.format if isinstance(request.output_config, OutputConfig) else None
+
+
 def _check_output(request: Request, model: Abilities) -> None:
-    if not isinstance(request.output_config, OutputConfig):
-        return
-    effort, form = request.output_config.effort, request.output_config.format
+    effort, form = _effort(request), answer_format(request)
     if effort is not None and not model.efforts:
         raise refused("This model does not support the effort parameter.")
     if effort is not None and effort not in model.efforts:
@@ -440,19 +506,33 @@ def _check_schema(schema: dict[str, Json], where: str) -> None:
         raise refused(f"{where}: JSON schema is invalid. It must match JSON Schema draft 2020-12: {fault}")
 
 
-def cached(request: Request) -> bool:
-    return _cache_marks(request) > 0
-
-
-def _cache_marks(request: Request) -> int:
-    blocks: list[Block] = [block for turn in turns(request.messages) for block in turn.blocks]
-    system = request.system if isinstance(request.system, list) else []
+def cache_ttls(request: Request) -> list[str]:
+    """How long each breakpoint of the cache holds, in the order in which they are processed."""
     tools = [] if isinstance(request.tools, UnsetType) else request.tools
-    marks = sum(getattr(block, "cache_control", None) is not None for block in [*system, *blocks])
-    return marks + sum(tool.get("cache_control") is not None for tool in tools) + (request.cache_control is not None)
+    system = request.system if isinstance(request.system, list) else []
+    blocks = [block for turn in turns(request.messages) for block in turn.blocks]
+    nested = [[*_parts(block), block] for block in blocks]
+    marks = [_tool_mark(tool, index) for index, tool in enumerate(tools)]
+    marks += [getattr(block, "cache_control", None) for block in (*system, *chain.from_iterable(nested))]
+    marks.append(request.cache_control)
+    return ["5m" if isinstance(mark.ttl, UnsetType) else mark.ttl for mark in marks if mark is not None]
+
+
+def _parts(block: Block) -> Sequence[object]:
+    return block.content if isinstance(block, ToolResult) and isinstance(block.content, list) else ()
+
+
+def _tool_mark(tool: dict[str, Json], index: int) -> CacheControl | None:
+    mark = tool.get("cache_control")
+    return None if mark is None else _converted(mark, CacheControl, f"tools[{index}].cache_control")
 
 
 def _check_cache(request: Request) -> None:
-    marks = _cache_marks(request)
-    if marks > 4:
-        raise refused(f"A maximum of 4 blocks with cache_control may be provided. Found {marks}.")
+    ttls = cache_ttls(request)
+    if len(ttls) > 4:
+        raise refused(f"A maximum of 4 blocks with cache_control may be provided. Found {len(ttls)}.")
+    if "5m" in ttls and "1h" in ttls[ttls.index("5m") :]:
+        raise refused(
+            "cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block. "
+            "Note that blocks are processed in the following order: `tools`, `system`, `messages`."
+        )

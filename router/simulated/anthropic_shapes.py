@@ -53,17 +53,33 @@ class Document(Strict, tag_field="type", tag="document"):
     cache_control: CacheControl | None = None
 
 
+class SearchResult(Strict, tag_field="type", tag="search_result"):
+    content: list[Text]
+    source: str
+    title: str
+    citations: dict[str, bool] | None = None
+    cache_control: CacheControl | None = None
+
+
+class ToolReference(Strict, tag_field="type", tag="tool_reference"):
+    tool_name: str
+    cache_control: CacheControl | None = None
+
+
 class ToolUse(Strict, tag_field="type", tag="tool_use"):
     id: str
     name: str
     input: dict[str, Json]
+    caller: dict[str, Json] | Absent = UNSET
+    toolset_name: str | None = None
     cache_control: CacheControl | None = None
 
 
 class ToolResult(Strict, tag_field="type", tag="tool_result"):
     tool_use_id: str
-    content: str | list[Text | Image | Document] = ""
+    content: str | list[Text | Image | Document | SearchResult | ToolReference] = ""
     is_error: bool = False
+    toolset_name: str | None = None
     cache_control: CacheControl | None = None
 
 
@@ -76,7 +92,64 @@ class RedactedThinking(Strict, tag_field="type", tag="redacted_thinking"):
     data: str
 
 
-Block = Text | Image | Document | ToolUse | ToolResult | Thinking | RedactedThinking
+# Of the provider's own tools, in assistant messages: what they found is not looked at.
+
+
+class ServerToolUse(Strict, tag_field="type", tag="server_tool_use"):
+    id: str
+    name: str
+    input: dict[str, Json]
+    caller: dict[str, Json] | Absent = UNSET
+    cache_control: CacheControl | None = None
+
+
+class ServerToolResult(Strict):
+    tool_use_id: str
+    content: Json
+    caller: dict[str, Json] | Absent = UNSET
+    cache_control: CacheControl | None = None
+
+
+class WebSearchResult(ServerToolResult, tag_field="type", tag="web_search_tool_result"):
+    pass
+
+
+class WebFetchResult(ServerToolResult, tag_field="type", tag="web_fetch_tool_result"):
+    pass
+
+
+class CodeResult(ServerToolResult, tag_field="type", tag="code_execution_tool_result"):
+    pass
+
+
+class BashResult(ServerToolResult, tag_field="type", tag="bash_code_execution_tool_result"):
+    pass
+
+
+class TextEditorResult(ServerToolResult, tag_field="type", tag="text_editor_code_execution_tool_result"):
+    pass
+
+
+class ToolSearchResult(ServerToolResult, tag_field="type", tag="tool_search_tool_result"):
+    pass
+
+
+class ContainerUpload(Strict, tag_field="type", tag="container_upload"):
+    file_id: str
+    cache_control: CacheControl | None = None
+
+
+ServerBlock = (
+    ServerToolUse
+    | WebSearchResult
+    | WebFetchResult
+    | CodeResult
+    | BashResult
+    | TextEditorResult
+    | ToolSearchResult
+    | ContainerUpload
+)
+Block = Text | Image | Document | SearchResult | ToolUse | ToolResult | Thinking | RedactedThinking | ServerBlock
 
 
 class Message(Strict):
@@ -147,26 +220,56 @@ class Metadata(Strict):
     user_id: str | None = None
 
 
-class Request(Strict):
-    """`tools` stay undecoded: the provider's own tools have other fields than custom ones."""
+Thinks = Enabled | Adaptive | Disabled | BetweenTools
+Choice = AutoChoice | AnyChoice | ToolChoice | NoneChoice
+
+
+class CountRequest(Strict, kw_only=True):
+    """What counting tokens takes. `tools` stay undecoded: the provider's own have other fields than custom ones."""
 
     model: str
     messages: list[Message]
-    max_tokens: int
     system: str | list[Text] | Absent = UNSET
     tools: list[dict[str, Json]] | Absent = UNSET
-    tool_choice: AutoChoice | AnyChoice | ToolChoice | NoneChoice | Absent = UNSET
+    tool_choice: Choice | Absent = UNSET
+    thinking: Thinks | Absent = UNSET
+    output_config: OutputConfig | Absent = UNSET
+    speed: Literal["standard", "fast"] | None = None
+    cache_control: CacheControl | None = None
+    user_profile_id: str | Absent = UNSET
+    workspace_id: str | Absent = UNSET
+    billing_policy: Json | Absent = UNSET
+    compaction: Json | Absent = UNSET
+    context_management: Json | Absent = UNSET
+    mcp_servers: Json | Absent = UNSET
+
+
+class Request(CountRequest, kw_only=True):
+    max_tokens: int
     temperature: float | Absent = UNSET
     top_p: float | Absent = UNSET
     top_k: int | Absent = UNSET
     stop_sequences: list[str] | Absent = UNSET
     stream: bool | Absent = UNSET
     metadata: Metadata | Absent = UNSET
-    thinking: Enabled | Adaptive | Disabled | BetweenTools | Absent = UNSET
-    output_config: OutputConfig | Absent = UNSET
     service_tier: Literal["auto", "standard_only"] | Absent = UNSET
-    speed: Literal["standard", "fast"] | None = None
     inference_geo: str | None = None
-    container: str | None = None
-    cache_control: CacheControl | None = None
-    context_management: dict[str, Json] | None = None
+    container: str | dict[str, Json] | None = None
+    diagnostics: dict[str, Json] | None = None
+    fallback_credit_token: Json | Absent = UNSET
+    fallbacks: Json | Absent = UNSET
+    output_format: SchemaFormat | Absent = UNSET
+    thread: Json | Absent = UNSET
+
+
+# Fields that the plain API doesn't know: they come with an anthropic-beta header.
+BETA_FIELDS = (
+    "billing_policy",
+    "compaction",
+    "context_management",
+    "mcp_servers",
+    "fallback_credit_token",
+    "fallbacks",
+    "output_format",
+    "thread",
+)

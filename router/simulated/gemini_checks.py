@@ -73,7 +73,7 @@ def check(request: Mapping[str, Json], model: str) -> None:
     if not contents:
         raise _at("contents", "contents is not specified")
     for index, content in enumerate(contents):
-        _check_content(content, f"contents[{index}]")
+        check_content(content, f"contents[{index}]")
     _check_turns(contents)
     _check_signatures(contents, model, able)
 
@@ -103,15 +103,13 @@ def _at(field: str, message: str) -> Refused:
     return invalid(f"* GenerateContentRequest.{field}: {message}\n", field)
 
 
-_LIMITS = (("temperature", 0, 2), ("topP", 0, 1), ("candidateCount", 1, 8))
+_LIMITS = (("temperature", 0, 2), ("topP", 0, 1), ("candidateCount", 1, 8), ("logprobs", 0, 20))
 
 
 def _check_generation(config: Mapping[str, Json], able: Abilities) -> None:
     for name, low, high in _LIMITS:
         if name in config and not low <= config[name] <= high:
             raise _at(f"generation_config.{name}", f"{name} must be in the range [{low}, {high}].")
-    if config.get("candidateCount", 1) > 1:
-        raise invalid("Multiple candidates is not enabled for this model")
     if not able.sampling and (given := sorted({"temperature", "topP", "topK"} & set(config))):
         raise invalid(f"{given[0]} is not supported for this model.")
     most = able.max_output_tokens
@@ -250,15 +248,6 @@ _DATA = ("text", "inlineData", "fileData", "functionCall", "functionResponse", "
 _MEDIA = re.compile(r"image/(png|jpeg|webp|heic|heif)|application/pdf|audio/.+|video/.+|text/.+")
 
 
-def _check_content(content: Mapping[str, Json], where: str) -> None:
-    if content.get("role", "user") not in ("user", "model", "function"):
-        raise invalid("Please use a valid role: user, model.", where)
-    if not content.get("parts"):
-        raise _at(f"{where}.parts", "contents.parts must not be empty.")
-    for index, part in enumerate(content["parts"]):
-        _check_part(part, f"{where}.parts[{index}]")
-
-
 def _check_part(part: Mapping[str, Json], where: str) -> None:
     held = [name for name in _DATA if name in part]
     if not held or (part.get("text") == "" and "thoughtSignature" not in part):
@@ -281,6 +270,15 @@ def _holds_ref(value: Json) -> bool:
     if isinstance(value, Mapping):
         return "$ref" in value or any(_holds_ref(item) for item in value.values())
     return isinstance(value, list) and any(_holds_ref(item) for item in value)
+
+
+def check_content(content: Mapping[str, Json], where: str) -> None:
+    if content.get("role", "user") not in ("user", "model", "function"):
+        raise invalid("Please use a valid role: user, model.", where)
+    if not content.get("parts"):
+        raise _at(f"{where}.parts", "contents.parts must not be empty.")
+    for index, part in enumerate(content["parts"]):
+        _check_part(part, f"{where}.parts[{index}]")
 
 
 def held(content: Mapping[str, Json], name: str) -> list[dict[str, Json]]:

@@ -30,6 +30,15 @@ MESSAGES: dict[str, dict[str, str]] = {
         "store": "bool",
         "continuationToken": "string",
     },
+    "EmbedContentRequest": {
+        "model": "string",
+        "content": "Content",
+        "taskType": "TASK_TYPE_UNSPECIFIED|RETRIEVAL_QUERY|RETRIEVAL_DOCUMENT|SEMANTIC_SIMILARITY|CLASSIFICATION|"
+        "CLUSTERING|QUESTION_ANSWERING|FACT_VERIFICATION|CODE_RETRIEVAL_QUERY|",
+        "title": "string",
+        "outputDimensionality": "int",
+    },
+    "BatchEmbedContentsRequest": {"requests": "[EmbedContentRequest]"},
     "Content": {"role": "string", "parts": "[Part]"},
     "Part": {
         "text": "string",
@@ -42,6 +51,7 @@ MESSAGES: dict[str, dict[str, str]] = {
         "thought": "bool",
         "thoughtSignature": "bytes",
         "videoMetadata": "struct",
+        "partMetadata": "struct",
         "mediaResolution": "value",
     },
     "Blob": {"mimeType": "string", "data": "bytes", "displayName": "string"},

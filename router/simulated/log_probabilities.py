@@ -58,10 +58,9 @@ def _openai_token(one: Likely) -> dict[str, Json]:
 def gemini_result(text: str, top: int) -> dict[str, Json]:
     """A Gemini candidate's logprobsResult."""
     tokens = chosen_tokens(text, top)
-    return {
-        "topCandidates": [{"candidates": [_gemini_token(other) for other in one.others]} for one in tokens],
-        "chosenCandidates": [_gemini_token(one) for one in tokens],
-    }
+    likeliest = [{"candidates": [_gemini_token(other) for other in one.others]} for one in tokens]
+    chosen = {"chosenCandidates": [_gemini_token(one) for one in tokens]}
+    return {"topCandidates": likeliest, **chosen} if top else chosen
 
 
 def _gemini_token(one: Likely) -> dict[str, Json]:

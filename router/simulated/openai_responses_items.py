@@ -48,15 +48,11 @@ class Conversation:
 def conversation(said: str | list[dict[str, Json]], before: Sequence[dict[str, Json]], memory: Memory) -> Conversation:
     """The input behind the items `before` it. Raises Refused as OpenAI would."""
     given = [{"type": "message", "role": "user", "content": said}] if isinstance(said, str) else said
-    found = [_found(document, f"input[{index}]", memory) for index, document in enumerate(given)]
-    own = [_read_item(document, f"input[{index}]") for index, document in enumerate(found)]
-    for index, (document, item) in enumerate(zip(given, own, strict=True)):
-        if document is found[index]:
-            _check_item(item, f"input[{index}]", memory)
-    _check_reasoning_followed(own)
-    items = [*(_read_item(document, "input") for document in before), *own]
+    own = [_own(document, f"input[{index}]", memory) for index, document in enumerate(given)]
+    _check_reasoning_followed([item for _, item in own])
+    items = [*(_read_item(document, "input") for document in before), *(item for _, item in own)]
     _check_pairs(items)
-    return Conversation((*before, *found), tuple(items))
+    return Conversation((*before, *(document for document, _ in own)), tuple(items))
 
 
 def encrypted_reasoning(item_id: str) -> str:
@@ -144,15 +140,16 @@ def _read_message(document: dict[str, Json], where: str) -> InputMessage | Outpu
     return convert(document, InputMessage, where)
 
 
-def _found(document: dict[str, Json], where: str, memory: Memory) -> dict[str, Json]:
-    """The stored item in the place of a reference to it, other items as they are."""
+def _own(document: dict[str, Json], where: str, memory: Memory) -> tuple[dict[str, Json], Item]:
+    """An item of the input, checked; in the place of a reference the item that it leads to."""
     item = _read_item(document, where)
     if not isinstance(item, ItemReference):
-        return document
+        _check_item(item, where, memory)
+        return document, item
     stored = memory.item(item.id)
     if stored is None:
         raise _not_stored(item.id)
-    return stored
+    return stored, _read_item(stored, where)
 
 
 def _not_stored(item_id: str) -> Refused:

@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 
-from router.simulated import Call, Reply, answer, missing_key
+from router.simulated import Call, Memory, Reply, answer, missing_key
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -23,9 +23,11 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 def application(pace_s: float = 0.0) -> App:
     """An ASGI application that waits `pace_s` before each piece of an answer."""
 
+    memory = Memory()
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         call = await _call(scope, receive)
-        await _send(missing_key(call) or answer(call), send, pace_s)
+        await _send(missing_key(call) or answer(call, memory), send, pace_s)
 
     return app
 
@@ -44,6 +46,7 @@ async def _call(scope: Scope, receive: Receive) -> Call:
         body=body,
         nonce=uuid.uuid4().hex,
         at=int(time.time()),
+        method=scope["method"],
     )
 
 

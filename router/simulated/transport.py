@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 
-from router.simulated import Call, Reply, answer
+from router.simulated import Call, Memory, Reply, answer
 
 
 class SimulatedTransport(httpx.AsyncBaseTransport):
@@ -15,6 +15,7 @@ class SimulatedTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, pace_s: float = 0.0) -> None:
         self._pace_s = pace_s
+        self._memory = Memory()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         call = Call(
@@ -24,8 +25,9 @@ class SimulatedTransport(httpx.AsyncBaseTransport):
             body=await request.aread(),
             nonce=uuid.uuid4().hex,
             at=int(time.time()),
+            method=request.method,
         )
-        reply = answer(call)
+        reply = answer(call, self._memory)
         return httpx.Response(reply.status, headers=list(reply.headers), stream=_Pieces(reply, self._pace_s))
 
 

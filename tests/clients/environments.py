@@ -1,6 +1,6 @@
 """An environment of its own for each client: a virtual environment or a folder of npm, kept where a cache is given."""
 
-import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class Environment:
     """`interpreter` runs a driver of this kind; `commands` is where the client's own programs lie."""
 
     folder: Path
-    interpreter: Path | str
+    interpreter: str
     commands: Path
 
 
@@ -24,31 +24,45 @@ class InstallationFailed(Exception):
     """What the package manager said at last."""
 
 
-def install(kind: Literal["python", "node"], packages: Sequence[str], folder: Path) -> Environment:
+def install(
+    kind: Literal["python", "node"], packages: Sequence[str], folder: Path, newest_python: int | None = None
+) -> Environment:
     """`packages` at their newest in `folder`; nothing is done where they were installed before."""
     done = folder / "installed.txt"
     if not done.exists() or done.read_text("utf-8") != "\n".join(packages):
         folder.mkdir(parents=True, exist_ok=True)
-        _python(packages, folder) if kind == "python" else _node(packages, folder)
+        _python(packages, folder, newest_python) if kind == "python" else _node(packages, folder)
         done.write_text("\n".join(packages), "utf-8")
     if kind == "node":
         return Environment(folder, "node", folder / "node_modules" / ".bin")
-    commands = folder / ("Scripts" if os.name == "nt" else "bin")
-    return Environment(folder, commands / "python", commands)
+    return Environment(folder, str(folder / "bin" / "python"), folder / "bin")
 
 
-def _python(packages: Sequence[str], folder: Path) -> None:
-    _run(sys.executable, "-m", "venv", "--clear", str(folder))
+def _python(packages: Sequence[str], folder: Path, newest: int | None) -> None:
+    _run(_interpreter(newest), "-m", "venv", "--clear", str(folder))
     _run(str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--upgrade", *packages)
+
+
+def _interpreter(newest: int | None) -> str:
+    """This Python, or one on the path where this is too new."""
+    if newest is None or sys.version_info.minor <= newest:
+        return sys.executable
+    found = [path for minor in range(newest, 9, -1) if (path := shutil.which(f"python3.{minor}"))]
+    if not found:
+        raise InstallationFailed(f"needs a python3.{newest} or older on the path")
+    return found[0]
 
 
 def _node(packages: Sequence[str], folder: Path) -> None:
     (folder / "package.json").write_text('{"private": true, "type": "module"}', "utf-8")
-    newest = [name if "@" in name[1:] else f"{name}@latest" for name in packages]
+    newest = [f"{name}@latest" for name in packages]
     _run("npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel=error", *newest)
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InstallationFailed(str(error)) from None
     if done.returncode != 0:
         raise InstallationFailed((done.stderr or done.stdout).strip()[-600:])

@@ -1,19 +1,18 @@
-"""The clients: what is installed for each, and which driver runs it."""
+"""The clients: what is installed for each, and the driver that runs it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["python", "node"]
-
 
 @dataclass(frozen=True)
 class Client:
-    """`driver` is a file of drivers/; `needs` are the routes of the proxy that it calls."""
+    """`driver` is a file of drivers/. `newest_python` is the minor version of Python 3 that the client ends at."""
 
     name: str
-    kind: Kind
+    kind: Literal["python", "node"]
     packages: tuple[str, ...]
     driver: str
+    newest_python: int | None = None
 
 
 CLIENTS = (
@@ -29,7 +28,7 @@ CLIENTS = (
     Client("LlamaIndex", "python", ("llama-index-llms-openai-like",), "llama_index_llm.py"),
     Client("LiteLLM", "python", ("litellm",), "litellm_client.py"),
     Client("llm", "python", ("llm",), "llm_cli.py"),
-    Client("aider", "python", ("aider-chat",), "aider_cli.py"),
+    Client("aider", "python", ("aider-chat",), "aider_cli.py", newest_python=12),
     Client("Codex CLI", "node", ("@openai/codex",), "codex_cli.py"),
     Client("Claude Code", "node", ("@anthropic-ai/claude-code",), "claude_code.py"),
     Client("opencode", "node", ("opencode-ai", "@ai-sdk/openai-compatible"), "opencode_cli.py"),

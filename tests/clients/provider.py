@@ -1,72 +1,73 @@
-"""The three providers for the client matrix: the strict simulated ones, with sensible arguments for an agent's tools.
+"""The three providers for the client matrix: the strict simulated ones, made to drive an agent's tools sensibly.
 
-The simulated providers make up the arguments of a tool from its schema, which a command-line agent would then run. Here
-a request is answered as it came when it is refused; otherwise its shell or reading tool, if it offers one, is narrowed
-first to the call that the matrix wants made. What is checked is always the request as the proxy sent it.
+The simulated providers call every tool that the question names, with arguments made up from its schema; a command-line
+agent would then run those. So the request of an agent, known by the shell that it offers, is checked as it came, and
+answered as if it had offered only the tool that the matrix wants called, held to the arguments that it wants.
 """
 
 import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from router.simulated import Call, Reply, answer, missing_key
+from router.simulated import Call, Memory, Reply, answer, missing_key
 
-NOTE = "note.txt"  # the file that agents are asked to read; drivers put it in their working folder
+Json = dict[str, Any]
 
-# What a narrowed tool may be called with, by the name of its argument; all others that it doesn't require are dropped.
-_ARGUMENTS: dict[str, Any] = {
-    "command": f"cat {NOTE}",
-    "cmd": f"cat {NOTE}",
-    "file_path": NOTE,
-    "filePath": NOTE,
-    "path": NOTE,
-    "description": "Read a note",
-}
-_AGENT_TOOLS = ("bash", "shell", "shell_command", "exec_command", "local_shell", "read", "read_file")
+NOTE = "note.txt"  # the file that agents are asked to print; the runner puts it in their working folder
+_COMMAND = f"cat {NOTE}"
+_SHELLS = ("bash", "shell", "shell_command", "exec_command", "local_shell")
+_ANSWERS = ("StructuredOutput",)  # by which an agent says its last word
 
 
 @dataclass
 class Provider:
-    """`base_url` by dialect, as the proxy's environment wants it; `refused` are requests that the providers refused."""
+    """`base_url` by dialect, as the proxy's environment wants it; `refused` are the requests that got no 200."""
 
     base_url: Mapping[str, str]
     refused: list[str]
-    served: list[str]
 
 
 @contextmanager
 def provider() -> Iterator[Provider]:
     refused: list[str] = []
-    served: list[str] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(refused, served))
+    server = _Server(("127.0.0.1", 0), _handler(refused))
     url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, name="provider")
     thread.start()
     try:
-        yield Provider({"openai": f"{url}/v1", "anthropic": url, "gemini": f"{url}/v1beta"}, refused, served)
+        yield Provider({"openai": f"{url}/v1", "anthropic": url, "gemini": f"{url}/v1beta"}, refused)
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
-def reply(call: Call) -> Reply:
-    """The simulated provider's reply to `call`, its agent tools narrowed once the call as it is has been accepted."""
-    plain = missing_key(call) or answer(call)
-    if plain.status != 200 or not call.path.endswith(tuple(_NARROWED)):
+def reply(call: Call, memory: Memory) -> Reply:
+    """The simulated provider's refusal of `call`, or else its reply to what is left of an agent's request."""
+    plain = missing_key(call) or answer(call, memory)
+    wire = next((wire for ending, wire in _WIRES.items() if call.path.endswith(ending)), None)
+    if plain.status != 200 or wire is None or call.method != "POST":
         return plain
     body = json.loads(call.body)
-    narrow = next(narrow for ending, narrow in _NARROWED.items() if call.path.endswith(ending))
-    return answer(replace(call, body=json.dumps(body).encode())) if narrow(body) else plain
+    return answer(replace(call, body=json.dumps(body).encode()), memory) if _narrowed(body, wire) else plain
 
 
-def _handler(refused: list[str], served: list[str]) -> type[BaseHTTPRequestHandler]:
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing: a client may leave whenever it likes."""
+
+
+def _handler(refused: list[str]) -> type[BaseHTTPRequestHandler]:
+    memory = Memory()
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -74,11 +75,18 @@ def _handler(refused: list[str], served: list[str]) -> type[BaseHTTPRequestHandl
             path, _, query = self.path.partition("?")
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
-            given = reply(Call(path, query, headers, body, nonce=uuid.uuid4().hex, at=int(time.time())))
-            served.append(path)
+            now = int(time.time())
+            given = reply(Call(path, query, headers, body, uuid.uuid4().hex, now, method=self.command), memory)
             if given.status != 200:
-                refused.append(f"{path} {given.status} {given.chunks[0].decode()[:400]} <- {body.decode()[:4000]}")
+                said = b"".join(given.chunks).decode()
+                refused.append(f"{path} {given.status} {said[:400]} <- {body.decode()[:4000]}")
             self._send(given)
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def do_DELETE(self) -> None:
+            self.do_POST()
 
         def _send(self, given: Reply) -> None:
             self.send_response(given.status)
@@ -96,73 +104,89 @@ def _handler(refused: list[str], served: list[str]) -> type[BaseHTTPRequestHandl
     return Handler
 
 
-# Each gives whether it changed the body. After a tool's result no tool is called again.
+@dataclass(frozen=True)
+class Wire:
+    """Where a wire format has what is needed here. `tools` are the functions alone, `offer` their field again."""
+
+    turns: Callable[[Json], list[Json]]
+    answered: Callable[[Json], bool]  # whether the last turn is a tool's result
+    tools: Callable[[Json], list[Json]]
+    schema: str
+    offer: Callable[[Json], list[Json]]
+    never: Json
 
 
-def _narrow_chat(body: dict[str, Any]) -> bool:
-    functions = [tool["function"] for tool in body.get("tools") or () if tool.get("type") == "function"]
-    return _narrowed(
-        body, functions, "parameters", done=body["messages"][-1]["role"] == "tool", never={"tool_choice": "none"}
-    )
-
-
-def _narrow_responses(body: dict[str, Any]) -> bool:
-    functions = [tool for tool in body.get("tools") or () if tool.get("type") == "function"]
-    items = body["input"] if isinstance(body["input"], list) else []
-    done = bool(items) and str(items[-1].get("type", "")).endswith("_output")
-    return _narrowed(body, functions, "parameters", done=done, never={"tool_choice": "none"})
-
-
-def _narrow_messages(body: dict[str, Any]) -> bool:
-    content = body["messages"][-1]["content"]
-    done = isinstance(content, list) and any(block["type"] == "tool_result" for block in content)
-    tools = [tool for tool in body.get("tools") or () if "input_schema" in tool]
-    return _narrowed(body, tools, "input_schema", done=done, never={"tool_choice": {"type": "none"}})
-
-
-def _narrow_gemini(body: dict[str, Any]) -> bool:
-    declared = [one for tool in body.get("tools") or () for one in tool.get("functionDeclarations", ())]
-    done = any("functionResponse" in part for part in body["contents"][-1]["parts"])
-    never = {"toolConfig": {"functionCallingConfig": {"mode": "NONE"}}}
-    return _narrowed(body, declared, "parametersJsonSchema", done=done, never=never)
-
-
-_NARROWED: dict[str, Callable[[dict[str, Any]], bool]] = {
-    "/chat/completions": _narrow_chat,
-    "/responses": _narrow_responses,
-    "/messages": _narrow_messages,
-    "enerateContent": _narrow_gemini,
-}
-
-
-def _narrowed(
-    body: dict[str, Any], tools: list[dict[str, Any]], schema: str, *, done: bool, never: Mapping[str, Any]
-) -> bool:
-    agents = [tool for tool in tools if tool["name"].lower() in _AGENT_TOOLS]
-    if not agents:
+def _narrowed(body: Json, wire: Wire) -> bool:
+    """Whether this was an agent's request, which now offers only what it should call, or calls nothing."""
+    tools = {tool["name"]: tool for tool in wire.tools(body)}
+    shell = next((tools[name] for name in tools if name.lower() in _SHELLS), None)
+    if shell is None:
         return False
-    if done:
-        body.update(never)
-    for tool in agents:
-        tool[schema] = _fixed(tool.get(schema) or {})
-        tool.pop("strict", None)
+    turns = wire.turns(body)
+    said = [turn for turn in turns if turn.get("role", "user") == "user"]
+    wanted = next((tools[name] for name in _ANSWERS if name in tools), None)
+    if said and _COMMAND in json.dumps(said[-1]):
+        wanted = {**shell, wire.schema: _held(shell[wire.schema])}
+        wanted.pop("strict", None)
+    if wanted is None or wire.answered(turns[-1]):
+        body.update(wire.never)
+    else:
+        body["tools"] = wire.offer(wanted)
     return True
 
 
-def _fixed(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`schema` without the arguments it can do without, those that the matrix knows held to one value."""
-    required = schema.get("required") or []
-    properties = {
-        name: _constant(name, value) if name in _ARGUMENTS else value
-        for name, value in (schema.get("properties") or {}).items()
-        if name in required
-    }
-    return {**schema, "properties": properties, "required": list(properties)}
+def _held(schema: Json) -> Json:
+    """The shell's `schema` without the arguments that it can do without, the command held to what is asked for."""
+    required: Sequence[str] = schema.get("required") or []
+    properties = {name: value for name, value in (schema.get("properties") or {}).items() if name in required}
+    for name in ("command", "cmd"):
+        if name in properties:
+            properties[name] = _constant(properties[name])
+    return {**schema, "properties": properties}
 
 
-def _constant(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = _ARGUMENTS[name]
+def _constant(schema: Json) -> Json:
     if schema.get("type") == "array":  # a shell that takes words
-        words = wanted.split(" ")
-        return {"type": "array", "items": False, "prefixItems": [{"const": word} for word in words]}
-    return {"type": "string", "const": wanted}
+        return {"type": "array", "items": False, "prefixItems": [{"const": word} for word in _COMMAND.split(" ")]}
+    return {"type": "string", "const": _COMMAND}
+
+
+def _input_items(body: Json) -> list[Json]:
+    given = body["input"]
+    return given if isinstance(given, list) else [{"role": "user", "content": given}]
+
+
+_WIRES = {
+    "/chat/completions": Wire(
+        turns=lambda body: body["messages"],
+        answered=lambda turn: turn["role"] == "tool",
+        tools=lambda body: [tool["function"] for tool in body.get("tools") or () if "function" in tool],
+        schema="parameters",
+        offer=lambda tool: [{"type": "function", "function": tool}],
+        never={"tool_choice": "none"},
+    ),
+    "/responses": Wire(
+        turns=_input_items,
+        answered=lambda item: item.get("type", "").endswith("_call_output"),
+        tools=lambda body: [tool for tool in body.get("tools") or () if tool["type"] == "function"],
+        schema="parameters",
+        offer=lambda tool: [tool],
+        never={"tool_choice": "none"},
+    ),
+    "/messages": Wire(
+        turns=lambda body: body["messages"],
+        answered=lambda turn: '"tool_result"' in json.dumps(turn),
+        tools=lambda body: [tool for tool in body.get("tools") or () if "input_schema" in tool],
+        schema="input_schema",
+        offer=lambda tool: [tool],
+        never={"tool_choice": {"type": "none"}},
+    ),
+    "enerateContent": Wire(
+        turns=lambda body: body["contents"],
+        answered=lambda turn: any("functionResponse" in part for part in turn["parts"]),
+        tools=lambda body: [one for tool in body.get("tools") or () for one in tool.get("functionDeclarations") or ()],
+        schema="parametersJsonSchema",
+        offer=lambda tool: [{"functionDeclarations": [tool]}],
+        never={"toolConfig": {"functionCallingConfig": {"mode": "NONE"}}},
+    ),
+}

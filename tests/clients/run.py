@@ -7,18 +7,20 @@ npm and a package registry; takes some minutes, so it is not in the everyday sui
 
 import argparse
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from tests.clients.environments import InstallationFailed, install
+from tests.clients.environments import Environment, InstallationFailed, install
 from tests.clients.matrix import CLIENTS, Client
 from tests.clients.provider import NOTE, Provider, provider
 from tests.running import environment, running
@@ -119,36 +121,45 @@ def proxy(folder: Path, providers: Provider) -> Iterator[str]:
 
 def run_client(client: Client, folder: Path, installed: Path, url: str) -> list[Result]:
     try:
-        place = install(client.kind, client.packages, installed)
+        place = install(client.kind, client.packages, installed, client.newest_python)
     except InstallationFailed as failure:
         return [Result(client.name, "", "", "", "installation", False, str(failure))]
-    work = folder / slug(client)
+    work, log = folder / slug(client), folder / f"{slug(client)}.log"
     (work / "home").mkdir(parents=True)
     (work / NOTE).write_text("18 degrees and sunny\n", "utf-8")
-    driver = DRIVERS / client.driver
-    if driver.suffix == ".mjs":  # node looks for packages beside the file that imports them
-        for file in DRIVERS.glob("*.mjs"):
-            shutil.copy(file, place.folder)
-        driver = place.folder / driver.name
-    command = [sys.executable if client.kind == "node" and driver.suffix == ".py" else place.interpreter, driver]
-    variables = {
-        **QUIET,
-        "ROUTER_URL": url,
-        "CLIENT_COMMANDS": str(place.commands),
-        "HOME": str(work / "home"),
-        "PWD": str(work),
-    }
-    log = folder / f"{slug(client)}.log"
-    with log.open("wb") as stderr:
-        done = subprocess.run(
-            command, cwd=work, env=environment(variables), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=stderr, check=False, timeout=PATIENCE_S,
-        )  # fmt: skip
-    results = [read(line, client) for line in done.stdout.decode().splitlines() if line.startswith("{")]
-    if done.returncode != 0 or not results:
-        why = f"exit code {done.returncode}: {log.read_text('utf-8', 'replace').strip()[-600:]}"
+    variables = {"ROUTER_URL": url, "CLIENT_COMMANDS": str(place.commands)}
+    variables |= {**QUIET, "HOME": str(work / "home"), "PWD": str(work)}
+    printed, code = drive(command(client, place), work, environment(variables), log)
+    results = [read(line, client) for line in printed.splitlines() if line.startswith("{")]
+    if code != 0 or not results:
+        why = f"exit code {code}: {log.read_text('utf-8', 'replace').strip()[-600:]}"
         results.append(Result(client.name, "", "", "", "driver", False, why))
     return results
+
+
+def command(client: Client, place: Environment) -> list[str]:
+    """How the client's driver is run; a tool that node runs is driven by this Python."""
+    driver = DRIVERS / client.driver
+    if driver.suffix == ".py":
+        return [place.interpreter if client.kind == "python" else sys.executable, str(driver)]
+    for file in DRIVERS.glob("*.mjs"):  # node looks for packages beside the file that imports them
+        shutil.copy(file, place.folder)
+    return [place.interpreter, str(place.folder / driver.name)]
+
+
+def drive(words: Sequence[str], work: Path, variables: Mapping[str, str], log: Path) -> tuple[str, int]:
+    """What the driver printed and its exit code; it and what it started are ended when it takes too long."""
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            words, cwd=work, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            printed, _ = process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            printed, _ = process.communicate()
+    return printed.decode("utf-8", "replace"), process.returncode
 
 
 def read(line: str, client: Client) -> Result:
@@ -171,7 +182,8 @@ def table(results: Sequence[Result]) -> str:
         its = [result for result in results if (result.client, result.version, result.surface) == row]
         cells = [" ".join(_MARKS[one.ok] for one in its if one.model == model) for model in models]
         lines.append(f"| {' | '.join((*row, *cells))} |")
-    return "\n".join([*lines, "", *_remarks(results)])
+    order = "In each cell, in this order: chat, stream, tool loop, structured output, error."
+    return "\n".join([*lines, "", order, *_remarks(results)])
 
 
 def _remarks(results: Sequence[Result]) -> Iterator[str]:

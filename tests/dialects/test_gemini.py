@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from router import simulated
 from router.catalog import Model, Provider
 from router.dialects.gemini import FACE
 from router.errors import BadRequest, UpstreamError
@@ -17,13 +18,18 @@ from router.types import (
     Audio,
     ChatRequest,
     ChatResponse,
+    ChoiceSwitched,
     Delta,
     File,
     Finished,
     Image,
     Message,
+    Reasoning,
+    ReasoningDelta,
+    ReasoningEnded,
     Refusal,
     ResponseFormat,
+    Seal,
     Started,
     Text,
     TextDelta,
@@ -34,6 +40,7 @@ from router.types import (
     ToolChoice,
     Usage,
     UsageReported,
+    Wire,
     fold,
 )
 
@@ -174,6 +181,14 @@ def test_neighbouring_model_turns_become_one_because_a_call_follows_a_user_turn(
             File("data:application/pdf;base64,JVBE", filename="a.pdf"),
             {"inlineData": {"mimeType": "application/pdf", "data": "JVBE"}},
         ),
+        (
+            File("data:text/csv;base64,YSxi", filename="a.csv"),
+            {"inlineData": {"mimeType": "text/csv", "data": "YSxi"}},
+        ),
+        (
+            File(url="https://example.test/a.pdf#page=2"),
+            {"fileData": {"mimeType": "application/pdf", "fileUri": "https://example.test/a.pdf#page=2"}},
+        ),
         (Refusal("I can't."), {"text": "I can't."}),
     ],
 )
@@ -265,7 +280,7 @@ def test_bug_17_every_call_is_answered_exactly_once_right_after_it(messages: lis
     assert caught.value.param == param
 
 
-def test_bug_4_each_step_of_the_current_turn_has_a_signature_on_its_first_call_and_older_turns_have_none() -> None:
+def test_bug_4_each_step_of_the_current_turn_has_a_signature_on_its_first_call_whoever_made_it() -> None:
     old, first, second, third = (ToolCall(name, "get_time", "{}") for name in "opqr")
     turns = contents(
         user("1"), called(old), result("o", "x"), called(text="It is x."), user("2"),
@@ -275,6 +290,106 @@ def test_bug_4_each_step_of_the_current_turn_has_a_signature_on_its_first_call_a
         part["functionCall"]["id"] for turn in turns for part in turn["parts"] if part.get("thoughtSignature") == DUMMY
     ]
     assert signed == ["p", "r"]
+
+
+def sealed(call_id: str, value: str, wire: Wire = "gemini", model: str = "gemini-3.1-pro-preview") -> ToolCall:
+    return ToolCall(call_id, "get_time", "{}", seal=Seal(value, wire, model))
+
+
+def signatures(*messages: Message) -> dict[str, str | None]:
+    parts = [part for turn in contents(*messages) for part in turn["parts"] if "functionCall" in part]
+    return {part["functionCall"]["id"]: part.get("thoughtSignature") for part in parts}
+
+
+def test_bug_4_a_signature_of_this_model_goes_back_on_its_call_in_this_turn_and_in_older_ones() -> None:
+    assert signatures(
+        user("1"), called(sealed("a", "c2VhbA==")), result("a", "x"), called(text="It is x."), user("2"),
+        called(sealed("b", "dHdv", model=""), sealed("c", "dGhyZWU="), ToolCall("d", "get_time", "{}")),
+        result("b", ""), result("c", ""), result("d", ""),
+    ) == {"a": "c2VhbA==", "b": "dHdv", "c": "dGhyZWU=", "d": None}  # fmt: skip
+
+
+def test_bug_4_a_seal_of_another_model_or_provider_stays_at_home() -> None:
+    assert signatures(
+        user("1"), called(sealed("a", "b2xk", "messages", "claude-opus-4-7")), result("a", "x"), called(text="x"),
+        user("2"), called(sealed("b", "Zm9y", model="gemini-4-argon"), sealed("c", "ZWln", "responses", "gpt-5.5")),
+        result("b", ""), result("c", ""),
+    ) == {"a": None, "b": DUMMY, "c": None}  # fmt: skip
+
+
+def test_bug_4_a_picture_beside_a_result_begins_no_new_turn() -> None:
+    picture = Message("tool", (Image("https://example.test/a.png"),), tool_call_id="a")
+    steps = (called(sealed("a", "b25l")), picture, called(ToolCall("b", "get_time", "{}")), result("b", ""))
+    assert signatures(user("1"), called(ToolCall("z", "get_time", "{}")), result("z", ""), *steps) == {
+        "z": DUMMY,
+        "a": "b25l",
+        "b": DUMMY,
+    }
+
+
+def test_reasoning_of_any_model_stays_out_of_the_turns() -> None:
+    thought = Reasoning("Hm.", Seal("c2VhbA==", "messages", "claude-opus-4-7"))
+    assert contents(user("Hi"), Message("assistant", (thought, Text("Hello"))), user("Again"))[1] == {
+        "role": "model",
+        "parts": [{"text": "Hello"}],
+    }
+
+
+def test_media_of_a_result_go_into_it_where_they_fit_and_beside_it_where_not() -> None:
+    shot = Message(
+        "tool",
+        (
+            Text("Two of them"),
+            Image("data:image/png;base64,AAAA"),
+            Image("https://example.test/b.png"),
+            File("data:application/pdf;base64,JVBE"),
+            Audio("UklG", "wav"),
+        ),
+        tool_call_id="a",
+    )
+    turns = contents(user("?"), called(CALL_A, CALL_B), shot, result("b", "noon"))
+    assert turns[2]["parts"] == [
+        {
+            "functionResponse": {
+                "name": "get_weather",
+                "id": "a",
+                "response": {"result": "Two of them"},
+                "parts": [
+                    {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
+                    {"inlineData": {"mimeType": "application/pdf", "data": "JVBE"}},
+                ],
+            }
+        },
+        {"functionResponse": {"name": "get_time", "id": "b", "response": {"result": "noon"}}},
+        {"fileData": {"mimeType": "image/png", "fileUri": "https://example.test/b.png"}},
+        {"inlineData": {"mimeType": "audio/wav", "data": "UklG"}},
+    ]
+
+
+def test_a_result_that_tells_of_an_error_says_so() -> None:
+    failed = Message("tool", (Text('{"no": "such city"}'),), tool_call_id="a", failed=True)
+    turns = contents(user("?"), called(CALL_A), failed)
+    assert turns[2]["parts"][0]["functionResponse"]["response"] == {"error": '{"no": "such city"}'}
+
+
+def test_a_custom_tool_is_a_function_with_one_text_and_so_are_its_calls() -> None:
+    call = ToolCall("a", "run", 'print("hi")', "custom")
+    request = asked(user("?"), called(call), result("a", "hi"), tools=(Tool("run", "Runs Python", kind="custom"),))
+    assert list(FACE.obstacles(request, MODEL)) == []
+    sent = body(request)
+    assert sent["tools"][0]["functionDeclarations"] == [
+        {
+            "name": "run",
+            "description": "Runs Python",
+            "parametersJsonSchema": {
+                "type": "object",
+                "properties": {"input": {"type": "string"}},
+                "required": ["input"],
+                "additionalProperties": False,
+            },
+        }
+    ]
+    assert sent["contents"][1]["parts"][0]["functionCall"]["args"] == {"input": 'print("hi")'}
 
 
 def test_bug_19_a_result_with_a_ref_goes_as_text() -> None:
@@ -342,7 +457,8 @@ def test_bug_18_schemas_keep_what_the_api_reads_and_say_the_rest_in_words_that_i
             "kind": {"$ref": "#/$defs/Kind", "description": "Which kind"},
             "plain": {"$ref": "#/$defs/Kind"},
             "old": {"allOf": [{"$ref": "#/$defs/Kind"}], "default": {"const": "k"}},
-            "maybe": {"anyOf": [{"type": "object", "properties": {"deep": {"type": "number"}}}, {"type": "null"}]},
+            "maybe": {"anyOf": [{"type": "object", "properties": {"deep": {"const": 7}}}, {"type": "null"}]},
+            "const": {"type": "array", "items": {"const": None}, "prefixItems": [{"const": True}]},
         },
     }
     expected = {
@@ -353,13 +469,71 @@ def test_bug_18_schemas_keep_what_the_api_reads_and_say_the_rest_in_words_that_i
             "kind": {"anyOf": [{"$ref": "#/$defs/Kind"}], "description": "Which kind"},
             "plain": {"$ref": "#/$defs/Kind"},
             "old": {"anyOf": [{"$ref": "#/$defs/Kind"}], "default": {"const": "k"}},
-            "maybe": {"anyOf": [{"type": "object", "properties": {"deep": {"type": "number"}}}, {"type": "null"}]},
+            "maybe": {"anyOf": [{"type": "object", "properties": {"deep": {"enum": [7]}}}, {"type": "null"}]},
+            "const": {"type": "array", "items": {"type": "null"}, "prefixItems": [{"type": "boolean"}]},
         },
     }
     request = asked(tools=(Tool("f", None, schema),), response_format=ResponseFormat("json_schema", "s", schema=schema))
+    assert list(FACE.obstacles(request, MODEL)) == []
     sent = body(request)
-    assert sent["tools"][0]["functionDeclarations"][0]["parametersJsonSchema"] == expected
     assert sent["generationConfig"]["responseJsonSchema"] == expected
+    # the arguments of a call are an object, whatever the schema says or leaves out
+    parameters = sent["tools"][0]["functionDeclarations"][0]["parametersJsonSchema"]
+    assert parameters == {**expected, "type": "object"}
+
+
+def test_bug_18_definitions_of_older_drafts_go_under_their_new_name() -> None:
+    schema = {"$ref": "#/definitions/Box", "definitions": {"Box": {"type": "object", "properties": {}}}}
+    assert body(asked(response_format=ResponseFormat("json_schema", "s", schema=schema)))["generationConfig"] == {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": {"$ref": "#/$defs/Box", "$defs": {"Box": {"type": "object", "properties": {}}}},
+    }
+
+
+NODE: dict[str, Any] = {"type": "object", "properties": {"next": {"anyOf": [{"$ref": "#/$defs/N"}, {"type": "null"}]}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "refused"),
+    [
+        ({"$ref": "#/$defs/N", "$defs": {"N": NODE}}, False),
+        ({"$ref": "#/$defs/N", "$defs": {"N": {**NODE, "required": ["next"]}}}, True),
+        ({"type": "object", "properties": {"all": {"type": "array", "items": {"$ref": "#"}}}}, False),
+        (
+            {"type": "object", "properties": {"all": {"type": "array", "items": {"$ref": "#"}}}, "required": ["all"]},
+            True,
+        ),
+        ({"type": "object", "additionalProperties": {"$ref": "#"}}, True),
+        ({"$ref": "#/definitions/a~1b%25", "definitions": {"a/b%": {"$ref": "#/definitions/a~1b%25"}}}, True),
+        ({"anyOf": [{"items": {"$ref": "#/anyOf/0"}}, {"$ref": "#/anyOf/9"}]}, True),
+        ({"properties": {"a": {"$ref": "elsewhere.json"}}, "required": ["a", "b", 3]}, False),
+        ({"allOf": [{"type": "object"}, {"required": ["a"]}]}, True),
+        ({"properties": {"allOf": {"type": "string"}, "$ref": {"type": "string"}}, "required": "no list"}, False),
+    ],
+)
+def test_a_schema_that_the_api_cant_read_is_an_obstacle(schema: dict[str, Any], refused: bool) -> None:
+    request = asked(tools=(Tool("f", None, schema),), response_format=ResponseFormat("json_schema", "s", schema=schema))
+    named = [text.partition(":")[0] for text in FACE.obstacles(request, MODEL)]
+    assert named == (["response_format", "tools[0].function.parameters"] if refused else [])
+
+
+def test_a_model_that_cant_be_held_to_a_schema_is_told_it_to_the_letter() -> None:
+    schema = {"$defs": {"N": {**NODE, "required": ["next"]}}, "$ref": "#/$defs/N", "title": "A chain"}
+    request = asked(
+        Message("system", (Text("Be brief."),)),
+        user("Hi"),
+        response_format=ResponseFormat("json_schema", "chain", "a chain", schema, True),
+    )
+    model = replace(MODEL, json_schema=False)
+    assert list(FACE.obstacles(request, model)) == []
+    sent = body(request, model)
+    assert sent["generationConfig"] == {"responseMimeType": "application/json"}
+    first, told = sent["systemInstruction"]["parts"]
+    assert first == {"text": "Be brief."}
+    lead, _, exact = told["text"].partition("\n")
+    assert "JSON Schema" in lead
+    assert "(a chain)" in lead
+    assert json.loads(exact) == schema
 
 
 @pytest.mark.parametrize(
@@ -370,6 +544,11 @@ def test_bug_18_schemas_keep_what_the_api_reads_and_say_the_rest_in_words_that_i
         ({"max_tokens": 1_000_000}, {"maxOutputTokens": 65_536}),
         ({"stop": ("a", "b")}, {"stopSequences": ["a", "b"]}),
         ({"seed": 0}, {"seed": 0}),
+        ({"n": 8}, {"candidateCount": 8}),
+        ({"logprobs": 0}, {"responseLogprobs": True}),
+        ({"logprobs": 20}, {"responseLogprobs": True, "logprobs": 20}),
+        ({"others": {"top_k": 40}}, {"topK": 40}),
+        ({"show_reasoning": True}, {"thinkingConfig": {"includeThoughts": True}}),
         (
             {"others": {"presence_penalty": 0.5, "frequency_penalty": -1}},
             {"presencePenalty": 0.5, "frequencyPenalty": -1},
@@ -398,12 +577,37 @@ def test_a_variants_own_effort_counts_where_the_caller_has_none() -> None:
     assert body(asked(effort="medium"), variant)["generationConfig"]["thinkingConfig"]["thinkingLevel"] == "LOW"
 
 
+BUDGETED = replace(MODEL, id="gemini-2.5-pro", thinking="budget", efforts=("low", "medium", "high"))
+
+
+@pytest.mark.parametrize(
+    ("effort", "off", "config"),
+    [
+        ("none", "disabled", {"thinkingBudget": 0}),
+        ("none", "never", {"thinkingBudget": 1024, "includeThoughts": True}),
+        ("low", "never", {"thinkingBudget": 1024, "includeThoughts": True}),
+        ("medium", "disabled", {"thinkingBudget": 8192, "includeThoughts": True}),
+        ("max", "disabled", {"thinkingBudget": 24_576, "includeThoughts": True}),
+    ],
+)
+def test_an_older_model_thinks_by_a_budget(effort: Any, off: Any, config: dict[str, Any]) -> None:
+    request, model = asked(effort=effort), replace(BUDGETED, thinking_off=off)
+    assert list(FACE.obstacles(request, model)) == []
+    assert body(request, model)["generationConfig"] == {"thinkingConfig": config}
+
+
+def test_a_model_without_thoughts_is_not_asked_to_show_them() -> None:
+    assert body(asked(show_reasoning=True), replace(MODEL, thinking="none", efforts=())) == {"contents": HI}
+
+
 def test_a_model_without_sampling_gets_no_sampling_fields() -> None:
     request = asked(temperature=0.0, top_p=0.5, seed=3, others={"presence_penalty": 1})
     assert body(request, replace(MODEL, sampling=False))["generationConfig"] == {"seed": 3}
 
 
-@pytest.mark.parametrize(("tier", "sent"), [("auto", None), ("default", None), ("flex", "flex")])
+@pytest.mark.parametrize(
+    ("tier", "sent"), [("auto", None), ("standard_only", None), ("flex", "flex"), ("priority", "priority")]
+)
 def test_service_tiers_that_both_know_are_passed_on(tier: str, sent: str | None) -> None:
     request = asked(others={"service_tier": tier})
     assert list(FACE.obstacles(request, MODEL)) == []
@@ -413,7 +617,7 @@ def test_service_tiers_that_both_know_are_passed_on(tier: str, sent: str | None)
 def test_advisory_fields_and_fields_that_ask_for_nothing_are_no_obstacle_and_are_not_sent() -> None:
     others = {
         "store": True, "metadata": {"a": "b"}, "safety_identifier": "u", "prompt_cache_key": "k", "verbosity": "low",
-        "logprobs": False, "top_logprobs": 0, "logit_bias": {}, "modalities": ["text"], "presence_penalty": 0,
+        "logit_bias": {}, "cache_control": {"type": "ephemeral"}, "modalities": ["text"], "presence_penalty": 0,
     }  # fmt: skip
     request = asked(user="u-1", others=others)
     assert list(FACE.obstacles(request, MODEL)) == []
@@ -423,7 +627,7 @@ def test_advisory_fields_and_fields_that_ask_for_nothing_are_no_obstacle_and_are
 @pytest.mark.parametrize(
     ("request_", "named"),
     [
-        (asked(n=2), "n"),
+        (asked(n=9), "n"),
         (asked(tools=(TIME,), parallel_tool_calls=False), "parallel_tool_calls"),
         (asked(stop=tuple("abcdef")), "stop"),
         (asked(seed=1 << 31), "seed"),
@@ -435,11 +639,16 @@ def test_advisory_fields_and_fields_that_ask_for_nothing_are_no_obstacle_and_are
         (asked(Message("user", (Image("https://x.png/image"),))), "messages[0]"),
         (asked(Message("user", (Audio("AA", "flv"),))), "messages[0]"),
         (asked(Message("user", (File(file_id="file-1"),))), "messages[0]"),
+        (asked(Message("user", (File(url="https://example.test/a.zip"),))), "messages[0]"),
         (asked(Message("user", (File("data:application/zip;base64,UEs"),))), "messages[0]"),
         (asked(Message("user", (File("JVBERi0x", filename="a.pdf"),))), "messages[0]"),
         (asked(others={"logit_bias": {"5": 1}}), "logit_bias"),
-        (asked(others={"logprobs": True}), "logprobs"),
-        (asked(others={"top_logprobs": 3}), "top_logprobs"),
+        (asked(others={"top_k": 0}), "top_k"),
+        (
+            asked(tools=(Tool("f", kind="custom", grammar={"syntax": "lark", "definition": "x"}),)),
+            "tools[0].custom.format",
+        ),
+        (asked(Message("developer", (Text("Like this:"), Image("data:image/png;base64,AA")))), "messages[0]"),
         (asked(others={"presence_penalty": "1"}), "presence_penalty"),
         (asked(others={"modalities": ["text", "audio"]}), "modalities"),
         (asked(others={"service_tier": "scale"}), "service_tier"),
@@ -460,6 +669,8 @@ def test_what_this_dialect_cant_say_is_an_obstacle_that_names_the_field(request_
         ({"stop": False}, asked(stop=("a",)), "stop"),
         ({"forced_tool_choice": False}, asked(tools=(TIME,), tool_choice=ToolChoice("required")), "tool_choice"),
         ({"thinking": "none", "efforts": ()}, asked(effort="high"), "reasoning_effort"),
+        ({"choices": False}, asked(n=2), "n"),
+        ({"logprobs": False}, asked(logprobs=0), "logprobs"),
     ],
 )
 def test_a_quirk_of_the_model_is_an_obstacle(quirk: dict[str, Any], request_: ChatRequest, named: str) -> None:
@@ -469,13 +680,16 @@ def test_a_quirk_of_the_model_is_an_obstacle(quirk: dict[str, Any], request_: Ch
 
 # --- answers
 
+ASKED = asked()
+SEAL = Seal("EjQKMgEMOdbHO0Gd9uG1tYw3Tp7m8u2q0cPz5Kd1hLrXn4sVbYt6fJaWkZoQeRiUxI0=", "gemini")
+REQUESTS = {"candidates": asked(n=2), "logprobs": asked(logprobs=2)}
 TRANSCRIPTS = {
     "text": ChatResponse(
         "sVklaZ3tBoKG",
         "gemini-3.1-pro-preview",
         "First line\u2028second\u0085 line \U0001f600 and the end\x0b.",
         "stop",
-        reasoning="**Weighing it**\n\nThe reader wants two lines.",
+        thoughts=(Reasoning("**Weighing it**\n\nThe reader wants two lines."),),
         usage=Usage(5000, 33, cached_tokens=4096, reasoning_tokens=21),
     ),
     "tools": ChatResponse(
@@ -484,7 +698,7 @@ TRANSCRIPTS = {
         "I look both up.",
         "tool_calls",
         (
-            ToolCall("wq7c2b1k", "get_weather", '{"city":"Zürich","days":3,"exact":1.5}'),
+            ToolCall("wq7c2b1k", "get_weather", '{"city":"Zürich","days":3,"exact":1.5}', seal=SEAL),
             ToolCall("p0x9d4em", "get_time", "{}"),
         ),
         usage=Usage(120, 97, reasoning_tokens=64),
@@ -509,6 +723,59 @@ TRANSCRIPTS = {
         usage=Usage(9, 65, reasoning_tokens=61),
     ),
     "blocked": ChatResponse("bL0ckedpR0", "gemini-3.1-pro-preview", None, "content_filter", usage=Usage(11)),
+    "thought_call": ChatResponse(
+        "th0ughtCa11",
+        "gemini-3.1-pro-preview-11-2026",
+        None,
+        "tool_calls",
+        (ToolCall("k3", "get_time", '{"zone":"UTC"}', seal=SEAL),),
+        thoughts=(Reasoning("The clock is needed."),),
+        usage=Usage(30, 29, reasoning_tokens=20),
+    ),
+    "candidates": ChatResponse(
+        "cAnd1dates0",
+        "gemini-3.1-pro-preview",
+        "Red it is.",
+        "stop",
+        usage=Usage(8, 12, reasoning_tokens=4, service_tier="priority"),
+        alternatives=(
+            ChatResponse(
+                "cAnd1dates0",
+                "gemini-3.1-pro-preview",
+                "Blue, or is",
+                "length",
+                thoughts=(Reasoning("Tastes differ."),),
+            ),
+        ),
+    ),
+    "logprobs": ChatResponse(
+        "l0gpr0bs",
+        "gemini-2.5-flash",
+        "Zürich",
+        "stop",
+        logprobs=(
+            {
+                "token": "Zür",
+                "logprob": -0.25,
+                "bytes": [90, 195, 188, 114],
+                "top_logprobs": [
+                    {"token": "Zür", "logprob": -0.25, "bytes": [90, 195, 188, 114]},
+                    {"token": "Bern", "logprob": -1.5, "bytes": [66, 101, 114, 110]},
+                ],
+            },
+            {
+                "token": "ich",
+                "logprob": -0.125,
+                "bytes": [105, 99, 104],
+                "top_logprobs": [
+                    {"token": "ich", "logprob": -0.125, "bytes": [105, 99, 104]},
+                    {"token": "cher", "logprob": -2.5, "bytes": [99, 104, 101, 114]},
+                ],
+            },
+            {"token": ".", "logprob": 0.0, "bytes": [46], "top_logprobs": []},
+        ),
+        usage=Usage(8, 3),
+    ),
     "filtered": ChatResponse("sAfetyX1", "gemini-3.1-pro-preview", "To do that,", "content_filter", usage=Usage(15, 4)),
 }
 
@@ -517,9 +784,9 @@ def golden(name: str) -> bytes:
     return (GOLDEN / name).read_bytes()
 
 
-def decoded(blocks: list[bytes]) -> list[Delta]:
+def decoded(blocks: list[bytes], request: ChatRequest = ASKED) -> list[Delta]:
     """The deltas of a stream that came in these blocks, and what the decoder had left to say once they ended."""
-    parser, decoder = EventParser(), FACE.stream_decoder(ids())
+    parser, decoder = EventParser(), FACE.stream_decoder(request, ids())
     deltas: list[Delta] = []
     for block in blocks:
         for event in parser.feed(block):
@@ -527,8 +794,8 @@ def decoded(blocks: list[bytes]) -> list[Delta]:
     return [*deltas, *(decoder.close() if decoder.complete else ())]
 
 
-def chunks(*documents: dict[str, Any]) -> list[Delta]:
-    decoder = FACE.stream_decoder(ids())
+def chunks(*documents: dict[str, Any], request: ChatRequest = ASKED) -> list[Delta]:
+    decoder = FACE.stream_decoder(request, ids())
     deltas = [delta for document in documents for delta in decoder.feed(Event(json.dumps(document).encode()))]
     return [*deltas, *(decoder.close() if decoder.complete else ())]
 
@@ -539,11 +806,12 @@ def answered(*parts: dict[str, Any], **candidate: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", TRANSCRIPTS)
 def test_law_fold_a_stream_cut_at_every_byte_adds_up_to_the_whole_answer(name: str) -> None:
-    stream, whole = golden(f"{name}.sse"), FACE.decode_response(golden(f"{name}.json"), ids())
+    request = REQUESTS.get(name, ASKED)
+    stream, whole = golden(f"{name}.sse"), FACE.decode_response(golden(f"{name}.json"), request, ids())
     assert whole == TRANSCRIPTS[name]
     for cut in range(len(stream) + 1):
-        assert fold(decoded([stream[:cut], stream[cut:]])) == whole
-    assert fold(decoded([bytes([byte]) for byte in stream])) == whole
+        assert fold(decoded([stream[:cut], stream[cut:]], request)) == whole
+    assert fold(decoded([bytes([byte]) for byte in stream], request)) == whole
 
 
 def test_bug_11_characters_that_other_readers_take_for_line_ends_stay_in_the_text() -> None:
@@ -571,6 +839,63 @@ def test_tokens_of_tool_use_prompts_are_input_and_unknown_usage_is_not_zero() ->
     counted = {"usageMetadata": {"promptTokenCount": 3, "toolUsePromptTokenCount": 4}}
     assert chunks(counted)[1:] == [UsageReported(Usage(7, 0))]
     assert chunks({"usageMetadata": {}})[1:] == []
+
+
+def test_thoughts_end_where_the_answer_begins() -> None:
+    deltas = decoded([golden("thought_call.sse")])
+    assert deltas == [
+        Started("th0ughtCa11", "gemini-3.1-pro-preview-11-2026"),
+        ReasoningDelta("The clock "),
+        UsageReported(Usage(30, 12, reasoning_tokens=12)),
+        ReasoningDelta("is needed."),
+        UsageReported(Usage(30, 20, reasoning_tokens=20)),
+        ReasoningEnded(),
+        ToolCallStarted(0, "k3", "get_time", seal=SEAL),
+        ToolCallDelta(0, '{"zone":"UTC"}'),
+        UsageReported(Usage(30, 29, reasoning_tokens=20)),
+        UsageReported(Usage(30, 29, reasoning_tokens=20)),
+        Finished("tool_calls"),
+    ]
+
+
+def test_bug_5_the_id_of_a_call_is_the_providers_own_and_no_carrier_of_its_signature() -> None:
+    started = [delta for delta in decoded([golden("tools.sse")]) if isinstance(delta, ToolCallStarted)]
+    assert [(delta.id, delta.seal) for delta in started] == [("wq7c2b1k", SEAL), ("p0x9d4em", None)]
+
+
+def test_candidates_are_told_apart_and_the_answer_is_complete_when_each_has_ended() -> None:
+    parser, decoder = EventParser(), FACE.stream_decoder(asked(n=2), ids())
+    events = parser.feed(golden("candidates.sse"))
+    said = [(decoder.feed(event), decoder.complete) for event in events]
+    assert [complete for _, complete in said] == [False, False, False, False, True]
+    assert said[2][0][:-1] == [ChoiceSwitched(0), TextDelta(" it is.")]
+    assert said[3][0][:-1] == [ChoiceSwitched(1), TextDelta("or is")]
+    assert decoder.close() == [ChoiceSwitched(0), Finished("stop"), ChoiceSwitched(1), Finished("length")]
+
+
+def test_log_probabilities_ride_on_the_text_and_unasked_ones_are_left_out() -> None:
+    deltas = decoded([golden("logprobs.sse")], asked(logprobs=0))
+    texts = [delta for delta in deltas if isinstance(delta, TextDelta)]
+    assert [(delta.text, [token["token"] for token in delta.logprobs]) for delta in texts] == [
+        ("Zür", ["Zür"]),
+        ("ich", ["ich"]),
+        ("", ["."]),
+    ]
+    assert all(token["top_logprobs"] == [] for delta in texts for token in delta.logprobs)
+    assert fold(decoded([golden("logprobs.sse")])).logprobs == ()
+
+
+def test_the_call_of_a_function_that_stands_for_a_custom_tool_is_one_of_it() -> None:
+    request = asked(tools=(Tool("run", kind="custom"), TIME))
+    call = answered({"functionCall": {"name": "run", "args": {"input": "1 + 1"}, "id": "x"}}, finishReason="STOP")
+    made = ToolCall("x", "run", "1 + 1", "custom")
+    assert FACE.decode_response(json.dumps(call).encode(), request, ids()).tool_calls == (made,)
+    assert chunks(call, request=request)[1:3] == [ToolCallStarted(0, "x", "run", "custom"), ToolCallDelta(0, "1 + 1")]
+
+
+def test_a_finish_reason_that_says_nothing_is_no_end() -> None:
+    unsaid = answered({"text": "Hi"}, finishReason="FINISH_REASON_UNSPECIFIED")
+    assert chunks(unsaid)[-1] == TextDelta("Hi")
 
 
 def test_bug_8_stop_means_tool_calls_when_a_call_was_seen_in_an_earlier_chunk() -> None:
@@ -611,7 +936,7 @@ def test_each_finish_reason_has_its_word(said: str, reason: str) -> None:
 def test_bug_7_a_malformed_call_is_an_error_and_never_a_stop() -> None:
     for read in (
         lambda: decoded([golden("malformed_call.sse")]),
-        lambda: FACE.decode_response(golden("malformed_call.json"), ids()),
+        lambda: FACE.decode_response(golden("malformed_call.json"), ASKED, ids()),
     ):
         with pytest.raises(UpstreamError, match="MALFORMED_FUNCTION_CALL") as caught:
             read()
@@ -627,7 +952,7 @@ def test_no_other_failed_end_passes_for_an_answer(said: str) -> None:
 
 
 def test_bug_9_an_error_in_mid_stream_is_raised_after_what_was_said() -> None:
-    parser, decoder = EventParser(), FACE.stream_decoder(ids())
+    parser, decoder = EventParser(), FACE.stream_decoder(ASKED, ids())
     first, second = parser.feed(golden("error_mid_stream.sse"))
     assert TextDelta("Half of an") in decoder.feed(first)
     with pytest.raises(UpstreamError, match="overloaded") as caught:
@@ -636,7 +961,7 @@ def test_bug_9_an_error_in_mid_stream_is_raised_after_what_was_said() -> None:
 
 
 def test_bug_10_a_stream_without_a_finish_reason_is_not_complete() -> None:
-    decoder = FACE.stream_decoder(ids())
+    decoder = FACE.stream_decoder(ASKED, ids())
     deltas = [delta for event in EventParser().feed(golden("truncated.sse")) for delta in decoder.feed(event)]
     assert TextDelta(" answer") in deltas
     assert not decoder.complete
@@ -660,14 +985,14 @@ def test_bug_10_a_stream_without_a_finish_reason_is_not_complete() -> None:
 )
 def test_bug_12_what_is_not_this_dialect_is_a_protocol_error_and_no_crash(data: bytes) -> None:
     with pytest.raises(UpstreamError) as caught:
-        FACE.stream_decoder(ids()).feed(Event(data))
+        FACE.stream_decoder(ASKED, ids()).feed(Event(data))
     assert caught.value.kind == "protocol"
 
 
 @pytest.mark.parametrize("data", [b"{}", b'{"candidates": [{"content": {"parts": [{"text": "Hi"}]}}]}'])
 def test_a_whole_answer_without_an_end_is_a_protocol_error(data: bytes) -> None:
     with pytest.raises(UpstreamError, match="no finishReason") as caught:
-        FACE.decode_response(data, ids())
+        FACE.decode_response(data, ASKED, ids())
     assert caught.value.kind == "protocol"
 
 
@@ -713,3 +1038,77 @@ def test_the_providers_own_message_is_kept_but_not_about_our_key() -> None:
     assert refused.message == "Invalid value at contents"
     key = FACE.decode_error(400, {}, golden("error_400_key.json"))
     assert key.message == "the provider refused our credentials"
+
+
+# --- against the simulated provider, which refuses what Google refuses
+
+
+def asked_of_simulated(request: ChatRequest, model: Model = MODEL) -> tuple[int, bytes]:
+    assert list(FACE.obstacles(request, model)) == []
+    wire = FACE.encode_request(request, model)
+    path, _, query = f"/v1beta{wire.path}".partition("?")
+    reply = simulated.answer(simulated.Call(path, query, dict(wire.headers), wire.body, "0123456789abcdef" * 2, 0))
+    return reply.status, b"".join(reply.chunks)
+
+
+def answer_of_simulated(request: ChatRequest) -> ChatResponse:
+    """Asked for whole and streamed, which comes to the same."""
+    status, said = asked_of_simulated(request)
+    assert status == 200, said
+    whole = FACE.decode_response(said, request, ids())
+    status, said = asked_of_simulated(replace(request, stream=True))
+    assert status == 200, said
+    assert fold(decoded([said], request)) == whole
+    return whole
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        asked(Message("system", (Text("Be brief."),)), user("Hi"), temperature=0.0, top_p=0.5, seed=3, stop=("x",)),
+        asked(user("Hi"), Message("system", (Text("Now in French."),)), max_tokens=1_000_000, effort="none"),
+        asked(effort="max", others={"service_tier": "flex", "top_k": 3, "presence_penalty": 0.5}),
+        asked(show_reasoning=True, logprobs=0),
+        asked(logprobs=5),
+        asked(response_format=ResponseFormat("json_object")),
+        asked(
+            response_format=ResponseFormat("json_schema", "s", "A city", {"$ref": "#/$defs/C", "$defs": {"C": CITY}})
+        ),
+        asked(tools=(WEATHER, TIME, Tool("f", None, {"properties": {}})), tool_choice=ToolChoice("none")),
+        asked(tools=(WEATHER, Tool("run", kind="custom")), tool_choice=ToolChoice("named", "run")),
+        asked(Message("user", (Text("Look:"), Image("data:image/png;base64,AAAA"), Audio("AAAA", "mp3")))),
+        asked(Message("user", (File("data:text/plain;base64,AAAA"), File(url="https://example.test/a.pdf")))),
+        asked(
+            user("?"),
+            called(CALL_A, CALL_B),
+            Message("tool", (Image("data:image/png;base64,AAAA"),), tool_call_id="a"),
+            result("b", '{"$ref": "#"}'),
+            tools=(WEATHER, TIME),
+        ),
+    ],
+)
+def test_a_strict_server_takes_what_we_send(request_: ChatRequest) -> None:
+    answer_of_simulated(request_)
+
+
+def test_bug_4_a_tool_loop_of_several_steps_and_turns_gives_each_signature_back() -> None:
+    messages: list[Message] = []
+    for question in ("What is the weather in Oslo?", "And in Rome?"):
+        messages.append(user(question))
+        for _ in range(2):
+            choice = ToolChoice("required")
+            made = answer_of_simulated(asked(*messages, tools=(WEATHER,), tool_choice=choice)).tool_calls
+            assert made[0].seal is not None
+            known = [replace(call, seal=call.seal and replace(call.seal, model=MODEL.id)) for call in made]
+            messages += [called(*known), *(result(call.id, "12 degrees") for call in made)]
+        messages.append(called(text=answer_of_simulated(asked(*messages, tools=(WEATHER,))).text or ""))
+    assert DUMMY.encode() not in FACE.encode_request(asked(*messages, user("Thanks")), MODEL).body
+
+
+def test_bug_4_history_of_another_provider_is_made_valid() -> None:
+    foreign = ToolCall("toolu_01", "get_weather", "{}", seal=Seal("RXVy", "messages", "claude-opus-4-7"))
+    request = asked(user("?"), called(foreign), result("toolu_01", "12 degrees"), tools=(WEATHER,))
+    answer_of_simulated(request)
+    kept = replace(foreign, seal=Seal("RXVy", "gemini", MODEL.id))
+    broken = asked(user("?"), called(kept), result("toolu_01", "12 degrees"), tools=(WEATHER,))
+    assert asked_of_simulated(broken)[0] == 400

@@ -344,6 +344,7 @@ def test_a_whole_answer_has_anthropics_shape() -> None:
         "content": [{"type": "text", "text": block["text"]}],
         "stop_reason": "end_turn",
         "stop_sequence": None,
+        "stop_details": None,
         "usage": {
             "input_tokens": body["usage"]["input_tokens"],
             "cache_creation_input_tokens": 0,
@@ -381,7 +382,7 @@ def test_a_stream_of_text_has_anthropics_events_in_order() -> None:
         ("content_block_delta", 0, "text_delta")
     }
     assert "".join(event["delta"]["text"] for event in deltas) == body["content"][0]["text"]
-    assert events[-2]["delta"] == {"stop_reason": "end_turn", "stop_sequence": None}
+    assert events[-2]["delta"] == {"stop_reason": "end_turn", "stop_sequence": None, "stop_details": None}
     assert events[-2]["usage"]["output_tokens"] == body["usage"]["output_tokens"]
 
 

@@ -1,13 +1,12 @@
-"""What the Messages API answers, whole, streamed or refused -> our vocabulary."""
+"""What the Messages API answers, whole or streamed -> our vocabulary."""
 
-import math
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from router.errors import UpstreamError, UpstreamKind
+from router.dialects import CustomCalls
+from router.dialects.anthropic.errors import MALFORMED, Error, said_in_an_answer
+from router.errors import UpstreamError
 from router.sse import Event
 from router.types import (
     ChatRequest,
@@ -17,7 +16,9 @@ from router.types import (
     FinishReason,
     Reasoning,
     ReasoningDelta,
+    ReasoningEnded,
     RefusalDelta,
+    Seal,
     Started,
     TextDelta,
     ToolCall,
@@ -26,8 +27,6 @@ from router.types import (
     Usage,
     UsageReported,
 )
-
-# --- what we get back ----------------------------------------------------------------------------------
 
 _FINISH: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -44,6 +43,10 @@ class _OutputDetails(msgspec.Struct):
     thinking_tokens: int | None = None
 
 
+class _CacheCreation(msgspec.Struct):
+    ephemeral_1h_input_tokens: int | None = None
+
+
 class _Usage(msgspec.Struct):
     """`input_tokens` is the uncached rest. A stream's are running totals; what an event leaves out stays as it was."""
 
@@ -51,13 +54,18 @@ class _Usage(msgspec.Struct):
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+    cache_creation: _CacheCreation | None = None
     output_tokens_details: _OutputDetails | None = None
+    service_tier: str | None = None
+    speed: str | None = None
 
 
 class _Block(msgspec.Struct):
     type: str
     text: str = ""
     thinking: str = ""
+    signature: str = ""
+    data: str = ""  # of redacted thinking
     id: str = ""
     name: str = ""
     input: msgspec.Raw = msgspec.Raw(b"{}")
@@ -67,28 +75,27 @@ class _StopDetails(msgspec.Struct):
     explanation: str | None = None
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, tag="message"):
     id: str
     model: str
-    type: Literal["message"]
     content: list[_Block]
     stop_reason: str | None = None
     stop_details: _StopDetails | None = None
     usage: _Usage | None = None
 
 
+class _Failure(msgspec.Struct, tag="error"):
+    error: Error
+
+
 class _Delta(msgspec.Struct):
     type: str = ""
     text: str = ""
     thinking: str = ""
+    signature: str = ""
     partial_json: str = ""
     stop_reason: str | None = None
     stop_details: _StopDetails | None = None
-
-
-class _Error(msgspec.Struct):
-    type: str = ""
-    message: str = ""
 
 
 class _Event(msgspec.Struct):
@@ -97,27 +104,29 @@ class _Event(msgspec.Struct):
     content_block: _Block | None = None
     delta: _Delta | None = None
     usage: _Usage | None = None
-    error: _Error | None = None
+    error: Error | None = None
 
 
 class _Type(msgspec.Struct):
     type: str
 
 
-_MESSAGE = msgspec.json.Decoder(_Message)
+_ANSWER: msgspec.json.Decoder[_Message | _Failure] = msgspec.json.Decoder(_Message | _Failure)
 _EVENT = msgspec.json.Decoder(_Event)
 _TYPE = msgspec.json.Decoder(_Type)
-_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def decode_response(body: bytes, _request: ChatRequest, make_id: Callable[[], str]) -> ChatResponse:
-    """The answer in a 200's body. Raises UpstreamError (protocol)."""
+def decode_response(body: bytes, request: ChatRequest, make_id: Callable[[], str]) -> ChatResponse:
+    """The answer in a 200's body. Raises UpstreamError: the one that it holds, or protocol."""
     try:
-        message = _MESSAGE.decode(body)
-    except _MALFORMED as error:
+        message = _ANSWER.decode(body)
+    except MALFORMED as error:
         raise UpstreamError("protocol", f"the answer is not an Anthropic message: {error}") from None
+    if isinstance(message, _Failure):
+        raise said_in_an_answer(message.error)
+    custom = CustomCalls(request)
     calls = tuple(
-        ToolCall(block.id or make_id(), block.name, bytes(block.input).decode())
+        custom.restored_call(ToolCall(block.id or make_id(), block.name, bytes(block.input).decode()))
         for block in message.content
         if block.type == "tool_use"
     )
@@ -128,9 +137,21 @@ def decode_response(body: bytes, _request: ChatRequest, make_id: Callable[[], st
         finish_reason=_finish_reason(message.stop_reason, bool(calls)),
         tool_calls=calls,
         refusal=_refusal(message.stop_reason, message.stop_details),
-        thoughts=tuple(Reasoning(block.thinking) for block in message.content if block.type == "thinking"),
+        thoughts=tuple(_thoughts(message.content, message.model or request.model)),
         usage=None if message.usage is None else _usage(message.usage),
     )
+
+
+def _thoughts(blocks: Sequence[_Block], model: str) -> Iterator[Reasoning]:
+    for block in blocks:
+        if block.type == "thinking":
+            yield Reasoning(block.thinking, _seal(block.signature, model))
+        elif block.type == "redacted_thinking":
+            yield Reasoning("", _seal(block.data, model), hidden=True)
+
+
+def _seal(value: str, model: str) -> Seal | None:
+    return Seal(value, "messages", model) if value else None
 
 
 def _finish_reason(stop_reason: str | None, calls: bool) -> FinishReason:
@@ -145,6 +166,7 @@ def _refusal(stop_reason: str | None, details: _StopDetails | None) -> str | Non
 
 def _usage(usage: _Usage) -> Usage:
     cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+    long_lived = (usage.cache_creation.ephemeral_1h_input_tokens or 0) if usage.cache_creation else 0
     details = usage.output_tokens_details
     return Usage(
         input_tokens=(usage.input_tokens or 0) + cached + written,
@@ -152,16 +174,21 @@ def _usage(usage: _Usage) -> Usage:
         cached_tokens=cached,
         cache_write_tokens=written,
         reasoning_tokens=(details.thinking_tokens or 0) if details else 0,
+        cache_write_1h_tokens=min(long_lived, written),
+        service_tier="fast" if usage.speed == "fast" else usage.service_tier,  # the fast mode has a price of its own
     )
 
 
 class StreamDecoder:
     lingers = False
 
-    def __init__(self, _request: ChatRequest, make_id: Callable[[], str]) -> None:
+    def __init__(self, request: ChatRequest, make_id: Callable[[], str]) -> None:
         self._make_id = make_id
+        self._custom = CustomCalls(request)
+        self._model = request.model
         self._calls: dict[int, int] = {}  # block index -> tool index
         self._unsaid: dict[int, str] = {}  # block index -> the input that its start held, until a piece has come
+        self._thoughts: dict[int, ReasoningEnded] = {}  # block index -> how the reasoning in it ends
         self._usage = _Usage()
         self._stop_reason: str | None = None
         self._stop_details: _StopDetails | None = None
@@ -175,8 +202,10 @@ class StreamDecoder:
         try:
             name = event.name if event.name != "message" else _TYPE.decode(event.data).type
             read = self._READERS.get(name)
-            return () if read is None or self._complete else read(self, _EVENT.decode(event.data))
-        except _MALFORMED as error:
+            if read is None or self._complete:
+                return ()
+            return self._custom.restored(read(self, _EVENT.decode(event.data)))
+        except MALFORMED as error:
             raise UpstreamError("protocol", f"an event that is not Anthropic's: {error}") from None
 
     def close(self) -> Sequence[Delta]:
@@ -185,6 +214,7 @@ class StreamDecoder:
     def _message_start(self, event: _Event) -> Sequence[Delta]:
         if event.message is None:
             raise UpstreamError("protocol", "message_start without its message")
+        self._model = event.message.model or self._model
         self._report(event.message.usage)  # not passed on: its output count is a placeholder
         return [Started(event.message.id, event.message.model)]
 
@@ -192,23 +222,37 @@ class StreamDecoder:
         block = event.content_block
         if block is None:
             raise UpstreamError("protocol", "content_block_start without its block")
-        if block.type != "tool_use":
-            return _texts(block.type, block.text, block.thinking)
-        index = self._calls[event.index] = len(self._calls)
-        self._unsaid[event.index] = bytes(block.input).decode()
-        return [ToolCallStarted(index, block.id or self._make_id(), block.name)]
+        match block.type:
+            case "tool_use":
+                index = self._calls[event.index] = len(self._calls)
+                self._unsaid[event.index] = bytes(block.input).decode()
+                return [ToolCallStarted(index, block.id or self._make_id(), block.name)]
+            case "thinking":
+                self._thoughts[event.index] = ReasoningEnded(_seal(block.signature, self._model))
+                return [ReasoningDelta(block.thinking)] if block.thinking else ()
+            case "redacted_thinking":
+                self._thoughts[event.index] = ReasoningEnded(_seal(block.data, self._model), hidden=True)
+            case "text" if block.text:
+                return [TextDelta(block.text)]
+        return ()
 
     def _block_delta(self, event: _Event) -> Sequence[Delta]:
         delta = event.delta or _Delta()
-        index = self._calls.get(event.index)
-        if delta.type != "input_json_delta":
-            return _texts(delta.type.removesuffix("_delta"), delta.text, delta.thinking)
-        if index is None or not delta.partial_json:  # a server's own tool, or the empty first piece
-            return ()
-        self._unsaid.pop(event.index, None)
-        return [ToolCallDelta(index, delta.partial_json)]
+        match delta.type:
+            case "text_delta" if delta.text:
+                return [TextDelta(delta.text)]
+            case "thinking_delta" if delta.thinking:
+                return [ReasoningDelta(delta.thinking)]
+            case "signature_delta" if event.index in self._thoughts:
+                self._thoughts[event.index] = ReasoningEnded(_seal(delta.signature, self._model))
+            case "input_json_delta" if delta.partial_json and event.index in self._calls:  # else a server's own tool
+                self._unsaid.pop(event.index, None)
+                return [ToolCallDelta(self._calls[event.index], delta.partial_json)]
+        return ()
 
     def _block_stop(self, event: _Event) -> Sequence[Delta]:
+        if event.index in self._thoughts:
+            return [self._thoughts.pop(event.index)]
         unsaid = self._unsaid.pop(event.index, None)
         return () if unsaid is None else [ToolCallDelta(self._calls[event.index], unsaid)]
 
@@ -225,8 +269,7 @@ class StreamDecoder:
         return [RefusalDelta(refusal), finished] if refusal else [finished]
 
     def _error(self, event: _Event) -> Sequence[Delta]:
-        error = event.error or _Error()
-        raise _upstream_error(_kind_of(error, "server"), error.message)
+        raise said_in_an_answer(event.error or Error())
 
     def _report(self, usage: _Usage | None) -> Sequence[Delta]:
         if usage is None:
@@ -246,67 +289,3 @@ class StreamDecoder:
         "message_stop": _message_stop,
         "error": _error,
     }
-
-
-def _texts(kind: str, text: str, thinking: str) -> Sequence[Delta]:
-    if kind == "text" and text:
-        return [TextDelta(text)]
-    return [ReasoningDelta(thinking)] if kind == "thinking" and thinking else ()
-
-
-# --- errors --------------------------------------------------------------------------------------------
-
-_KINDS: dict[str, UpstreamKind] = {
-    "invalid_request_error": "refused", "authentication_error": "credentials", "billing_error": "quota",
-    "permission_error": "credentials", "not_found_error": "not_found", "conflict_error": "server",
-    "request_too_large": "too_large", "rate_limit_error": "rate_limited", "api_error": "server",
-    "timeout_error": "server", "overloaded_error": "overloaded",
-}  # fmt: skip
-_STATUS_KINDS: dict[int, UpstreamKind] = {
-    401: "credentials", 402: "quota", 403: "credentials", 404: "not_found", 408: "server", 409: "server",
-    413: "too_large", 429: "rate_limited", 503: "overloaded", 529: "overloaded",
-}  # fmt: skip
-_TOO_LONG = re.compile(r"prompt is too long|exceed context limit", re.IGNORECASE)
-_NO_MONEY = re.compile(r"credit balance is too low", re.IGNORECASE)  # comes as a 400 (continue issue 5499)
-_KEY = re.compile(r"\bsk-[\w-]+")
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _Error
-
-
-def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-    """The error that this status and body stand for. A Retry-After that is a date is left out: we have no clock."""
-    try:
-        error = msgspec.json.decode(body, type=_ErrorBody).error
-    except _MALFORMED:
-        error = _Error()
-    usual: UpstreamKind = "server" if status >= 500 else "refused" if status >= 400 else "protocol"
-    by_status = _STATUS_KINDS.get(status, usual)
-    kind = _kind_of(error, by_status) if by_status == "refused" else by_status
-    message = error.message or f"the provider answered with status {status}"
-    return _upstream_error(kind, message, status, _seconds(headers.get("retry-after", "")))
-
-
-def _kind_of(error: _Error, otherwise: UpstreamKind) -> UpstreamKind:
-    kind = _KINDS.get(error.type, otherwise)
-    if kind == "refused" and _TOO_LONG.search(error.message):
-        return "context_length"
-    return "quota" if kind == "refused" and _NO_MONEY.search(error.message) else kind
-
-
-def _upstream_error(
-    kind: UpstreamKind, message: str, status: int | None = None, retry_after_s: float | None = None
-) -> UpstreamError:
-    text = _KEY.sub("[key]", message) or "the provider failed in the middle of its answer"
-    if kind == "credentials":  # its own words may hold a piece of the key
-        text = "the provider refused the router's credentials"
-    return UpstreamError(kind, text, upstream_status=status, retry_after_s=retry_after_s)
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        seconds = float(text)
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None

@@ -1,96 +1,43 @@
 """What generateContent answers, whole, streamed or refused -> our vocabulary."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from router.errors import UpstreamError, UpstreamKind
+from router.dialects import CustomCalls
+from router.dialects.gemini.errors import upstream_error
+from router.dialects.gemini.wire import (
+    Candidate,
+    Chunk,
+    FunctionCall,
+    LogprobsResult,
+    Part,
+    Token,
+    UsageMetadata,
+    read,
+)
+from router.errors import UpstreamError
 from router.sse import Event
 from router.types import (
     ChatRequest,
     ChatResponse,
+    ChoiceSwitched,
     Delta,
     Finished,
     FinishReason,
+    Json,
     ReasoningDelta,
+    ReasoningEnded,
+    Seal,
     Started,
     TextDelta,
+    ToolCall,
     ToolCallDelta,
     ToolCallStarted,
     Usage,
     UsageReported,
     fold,
 )
-
-# --- what comes back -----------------------------------------------------------------------------------
-
-
-class _Wire(msgspec.Struct, rename="camel"):
-    """An object of the wire; its other fields are not read."""
-
-
-class _FunctionCall(_Wire):
-    name: str
-    id: str | None = None
-    args: dict[str, Any] | None = None
-
-
-class _Part(_Wire):
-    text: str | None = None
-    thought: bool | None = None
-    function_call: _FunctionCall | None = None
-
-
-class _Content(_Wire):
-    parts: tuple[_Part, ...] = ()
-
-
-class _Candidate(_Wire):
-    content: _Content | None = None
-    finish_reason: str | None = None
-
-
-class _PromptFeedback(_Wire):
-    block_reason: str | None = None
-
-
-class _UsageMetadata(_Wire):
-    prompt_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    cached_content_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-
-
-class _Error(_Wire):
-    code: int | None = None
-    message: str | None = None
-    details: tuple[dict[str, Any], ...] = ()
-
-
-class _Chunk(_Wire):
-    """A GenerateContentResponse, whole or one of a stream, or the error in its place."""
-
-    response_id: str | None = None
-    model_version: str | None = None
-    candidates: tuple[_Candidate, ...] = ()
-    prompt_feedback: _PromptFeedback | None = None
-    usage_metadata: _UsageMetadata | None = None
-    error: _Error | None = None
-
-
-_DECODER: msgspec.json.Decoder[_Chunk | tuple[_Chunk]] = msgspec.json.Decoder(_Chunk | tuple[_Chunk])
-
-
-def _read(data: bytes) -> _Chunk:
-    """Google sends some errors with an array around the object. Raises ValueError when it is not this dialect's."""
-    try:
-        document = _DECODER.decode(data)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    return document[0] if isinstance(document, tuple) else document
 
 
 def decode_response(body: bytes, request: ChatRequest, make_id: Callable[[], str]) -> ChatResponse:
@@ -103,19 +50,23 @@ def decode_response(body: bytes, request: ChatRequest, make_id: Callable[[], str
 
 
 class StreamDecoder:
-    """Chunks to deltas of the first candidate. The end is a finishReason, or a prompt that was blocked.
+    """Chunks to deltas. The end is a finishReason of every candidate, or a prompt that was blocked.
 
     It is taken for the end once nothing follows: older models put one on every chunk, and usage may come behind it.
     """
 
     lingers = True
 
-    def __init__(self, _request: ChatRequest, make_id: Callable[[], str]) -> None:
+    def __init__(self, request: ChatRequest, make_id: Callable[[], str]) -> None:
+        self._request = request
         self._make_id = make_id
         self._started = False
-        self._calls: dict[str, _FunctionCall] = {}
-        self._reason = ""
-        self.complete = False
+        self._choices = {0: _Choice(request, make_id)}
+        self._current = 0
+
+    @property
+    def complete(self) -> bool:
+        return all(choice.ended for choice in self._choices.values())
 
     def feed(self, event: Event) -> Sequence[Delta]:
         chunk = _chunk(event.data)
@@ -123,46 +74,118 @@ class StreamDecoder:
         if not self._started:
             self._started = True
             deltas.append(Started(chunk.response_id or self._make_id(), chunk.model_version or ""))
-        candidate = chunk.candidates[0] if chunk.candidates else _Candidate()
-        for part in candidate.content.parts if candidate.content else ():
-            deltas.extend(self._part(part))
+        for place, candidate in enumerate(_candidates(chunk)):
+            index = place if candidate.index is None else candidate.index  # 0 may be left unsaid
+            choice = self._choices.setdefault(index, _Choice(self._request, self._make_id))
+            deltas += self._of_choice(index, choice.feed(candidate))
         if (usage := _usage(chunk.usage_metadata)) is not None:
             deltas.append(UsageReported(usage))
-        blocked = not chunk.candidates and chunk.prompt_feedback and chunk.prompt_feedback.block_reason
-        reason = "SAFETY" if blocked else candidate.finish_reason
-        if reason:
-            _finish_reason(reason, called=bool(self._calls))  # raises now, while another model may still take over
-            self._reason = reason
-            self.complete = True
         return deltas
 
     def close(self) -> Sequence[Delta]:
-        return [Finished(_finish_reason(self._reason, called=bool(self._calls)))]
+        return [delta for index, choice in self._choices.items() for delta in self._of_choice(index, choice.close())]
 
-    def _part(self, part: _Part) -> Iterator[Delta]:
+    def _of_choice(self, index: int, deltas: Iterable[Delta]) -> Iterator[Delta]:
+        for delta in deltas:
+            if index != self._current:
+                self._current = index
+                yield ChoiceSwitched(index)
+            yield delta
+
+
+class _Choice:
+    """What one candidate says."""
+
+    def __init__(self, request: ChatRequest, make_id: Callable[[], str]) -> None:
+        self._said = ""
+        self._make_id = make_id
+        self._custom = CustomCalls(request)
+        self._logprobs_wanted = request.logprobs
+        self._logprobs: list[Json] = []  # of tokens that no text delta has carried yet
+        self._thinks = False
+        self._spoke = False
+        self._calls: dict[str, FunctionCall] = {}
+
+    @property
+    def ended(self) -> bool:
+        return bool(self._said)
+
+    def feed(self, candidate: Candidate) -> Iterator[Delta]:
+        if candidate.logprobs_result is not None and self._logprobs_wanted is not None:
+            self._logprobs += _logprobs(candidate.logprobs_result, self._logprobs_wanted)
+        for part in candidate.content.parts if candidate.content else ():
+            yield from self._part(part)
+        if candidate.finish_reason and candidate.finish_reason != "FINISH_REASON_UNSPECIFIED":
+            self._said = candidate.finish_reason
+            self._reason()  # raises now, while another model may still take over
+
+    def close(self) -> Iterator[Delta]:
+        yield from self._thought()
+        if self._spoke and self._logprobs:
+            yield TextDelta("", tuple(self._logprobs))
+        yield Finished(self._reason())
+
+    def _reason(self) -> FinishReason:
+        return _finish_reason(self._said, called=bool(self._calls))
+
+    def _part(self, part: Part) -> Iterator[Delta]:
         if part.function_call is not None:
-            yield from self._call(part.function_call)
+            yield from self._thought()
+            yield from self._call(part.function_call, part.thought_signature)
+        elif part.text and part.thought:
+            self._thinks = True
+            yield ReasoningDelta(part.text)
         elif part.text:  # a part with a signature alone has an empty one
-            yield ReasoningDelta(part.text) if part.thought else TextDelta(part.text)
+            yield from self._thought()
+            self._spoke = True
+            yield TextDelta(part.text, tuple(self._logprobs))
+            self._logprobs.clear()
 
-    def _call(self, call: _FunctionCall) -> Iterator[Delta]:
+    def _thought(self) -> Iterator[Delta]:
+        if self._thinks:
+            self._thinks = False
+            yield ReasoningEnded()
+
+    def _call(self, call: FunctionCall, signature: str | None) -> Iterator[Delta]:
         twin = self._calls.get(call.id) if call.id else None
         if twin == call:
             return  # the same call told twice; without an id two equal calls are two
         index = len(self._calls)
         id_ = call.id if call.id and twin is None else self._make_id()
         self._calls[id_] = call
-        yield ToolCallStarted(index, id_, call.name)
-        yield ToolCallDelta(index, msgspec.json.encode(call.args or {}).decode())
+        seal = Seal(signature, "gemini") if signature else None
+        made = self._custom.restored_call(
+            ToolCall(id_, call.name, msgspec.json.encode(call.args or {}).decode(), seal=seal)
+        )
+        yield ToolCallStarted(index, id_, call.name, made.kind, seal)
+        yield ToolCallDelta(index, made.arguments)
 
 
-def _chunk(data: bytes) -> _Chunk:
+def _candidates(chunk: Chunk) -> tuple[Candidate, ...]:
+    """Those of the chunk; a prompt that was blocked is one that says nothing."""
+    blocked = not chunk.candidates and chunk.prompt_feedback and chunk.prompt_feedback.block_reason
+    return (Candidate(finish_reason="SAFETY"),) if blocked else chunk.candidates
+
+
+def _logprobs(result: LogprobsResult, alternatives: int) -> Iterator[Json]:
+    """The tokens as chat completions has them."""
+    tops = [top.candidates for top in result.top_candidates]
+    for place, chosen in enumerate(result.chosen_candidates):
+        others = tops[place][:alternatives] if place < len(tops) else ()
+        yield {**_token(chosen), "top_logprobs": [_token(other) for other in others]}
+
+
+def _token(token: Token) -> dict[str, Json]:
+    return {"token": token.token, "logprob": token.log_probability, "bytes": list(token.token.encode())}
+
+
+def _chunk(data: bytes) -> Chunk:
     try:
-        chunk = _read(data)
+        chunk = read(data)
     except ValueError:
         raise UpstreamError("protocol", "the provider's answer is not a GenerateContentResponse") from None
     if chunk.error is not None:
-        raise _upstream_error(chunk.error, chunk.error.code)
+        raise upstream_error(chunk.error, chunk.error.code)
     return chunk
 
 
@@ -184,66 +207,15 @@ def _finish_reason(said: str, *, called: bool) -> FinishReason:
     return "tool_calls" if reason == "stop" and called else reason
 
 
-def _usage(metadata: _UsageMetadata | None) -> Usage | None:
+def _usage(metadata: UsageMetadata | None) -> Usage | None:
     if metadata is None or metadata.prompt_token_count is None:
         return None
     thoughts = metadata.thoughts_token_count or 0
+    tier = (metadata.service_tier or "unspecified").lower()
     return Usage(
         input_tokens=metadata.prompt_token_count + (metadata.tool_use_prompt_token_count or 0),
         output_tokens=(metadata.candidates_token_count or 0) + thoughts,
         cached_tokens=metadata.cached_content_token_count or 0,
         reasoning_tokens=thoughts,
+        service_tier=None if tier == "unspecified" else tier,
     )
-
-
-# --- errors --------------------------------------------------------------------------------------------
-
-_BY_STATUS: dict[int, UpstreamKind] = {
-    413: "too_large",
-    401: "credentials",
-    403: "credentials",
-    404: "not_found",
-    408: "server",
-    429: "rate_limited",
-    499: "server",
-    503: "overloaded",
-}
-_TOO_LONG = re.compile(r"token count.*exceeds", re.IGNORECASE | re.DOTALL)
-_DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
-
-
-def decode_error(status: int, _headers: Mapping[str, str], body: bytes) -> UpstreamError:
-    """The error that this status and body stand for. Seconds to wait come in the body; there is no Retry-After."""
-    try:
-        error = _read(body).error
-    except ValueError:
-        error = None
-    return _upstream_error(error or _Error(), status)
-
-
-def _upstream_error(error: _Error, status: int | None) -> UpstreamError:
-    kind = _kind(error, status or 500)
-    message = error.message or f"the provider answered with status {status}"
-    return UpstreamError(
-        kind,
-        "the provider refused our credentials" if kind == "credentials" else message,
-        upstream_status=status,
-        retry_after_s=None if kind == "quota" else _retry_delay_s(error),
-    )
-
-
-def _kind(error: _Error, status: int) -> UpstreamKind:
-    if any(detail.get("reason") == "API_KEY_INVALID" for detail in error.details):
-        return "credentials"  # a 400, as if the request were at fault
-    if status == 400 and _TOO_LONG.search(error.message or ""):
-        return "context_length"
-    if status == 429 and b"PerDay" in msgspec.json.encode(error.details):  # in a quotaId; waiting doesn't help
-        return "quota"
-    return _BY_STATUS.get(status, "refused" if 400 <= status < 500 else "server")
-
-
-def _retry_delay_s(error: _Error) -> float | None:
-    for detail in error.details:
-        if match := _DELAY.fullmatch(str(detail.get("retryDelay"))):
-            return float(match[1])
-    return None

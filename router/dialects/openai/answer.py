@@ -1,19 +1,23 @@
-"""What a server of chat completions answers, whole, streamed or refused -> our vocabulary."""
+"""What a server of chat completions answers, whole or streamed -> our vocabulary."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from router.errors import UpstreamError, UpstreamKind
+from router.errors import UpstreamError
+from router.openai_errors import answer_object
+from router.openai_rules import tokens
 from router.sse import Event
 from router.types import (
     ChatRequest,
     ChatResponse,
+    ChoiceSwitched,
     Delta,
     Finished,
     FinishReason,
+    Json,
     Reasoning,
     ReasoningDelta,
     RefusalDelta,
@@ -22,46 +26,51 @@ from router.types import (
     ToolCall,
     ToolCallDelta,
     ToolCallStarted,
+    ToolKind,
     Usage,
     UsageReported,
 )
 
-# --- what a provider answers ---------------------------------------------------------------------------
+# --- whole answers -------------------------------------------------------------------------------------
 
 
 def decode_response(body: bytes, _request: ChatRequest, make_id: Callable[[], str]) -> ChatResponse:
     """A chat.completion. Raises UpstreamError (protocol) for anything else, an error in a 200 included."""
-    document = _answer_object(body)
+    document = answer_object(body)
     choices = document.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise UpstreamError("protocol", "the provider's answer has no choices")
-    choice = choices[0]
+    id_, model = str(document.get("id") or make_id()), str(document.get("model") or "")
+    in_order = sorted(choices, key=lambda choice: choice.get("index") or 0)
+    first, *others = (_choice(choice, id_, model, make_id) for choice in in_order)
+    return replace(first, usage=_usage(document.get("usage"), _tier(document)), alternatives=tuple(others))
+
+
+def _choice(choice: Mapping[str, Any], id_: str, model: str, make_id: Callable[[], str]) -> ChatResponse:
     message = choice.get("message")
     if not isinstance(message, dict):
         raise UpstreamError("protocol", "the provider's answer has no message")
-    calls = tuple(_answer_call(call, make_id) for call in _calls_of(message))
+    calls = tuple(_whole_call(call, make_id) for call in _calls_of(message))
     return ChatResponse(
-        id=str(document.get("id") or make_id()),
-        model=str(document.get("model") or ""),
+        id=id_,
+        model=model,
         text=_text(message.get("content")) or None,
         finish_reason=_finish_reason(choice.get("finish_reason"), bool(calls)),
         tool_calls=calls,
         refusal=_text(message.get("refusal")) or None,
         thoughts=tuple(Reasoning(text) for text in (_reasoning(message),) if text),
-        usage=_usage(document.get("usage")),
+        logprobs=_logprobs(choice),
     )
 
 
-def _answer_object(body: bytes) -> dict[str, Any]:
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UpstreamError("protocol", "the provider's answer is not JSON") from None
-    if not isinstance(document, dict):
-        raise UpstreamError("protocol", "the provider's answer is not a JSON object")
-    if document.get("error"):
-        raise _error_of(document["error"], None)
-    return document
+def _whole_call(call: Any, make_id: Callable[[], str]) -> ToolCall:
+    kind, name, text = _called(call) if isinstance(call, dict) else ("function", None, "")
+    if not isinstance(name, str):
+        raise UpstreamError("protocol", "the provider's tool call has no name")
+    return ToolCall(str(call.get("id") or make_id()), name, text or _nothing(kind), kind)
+
+
+# --- what whole answers and chunks share
 
 
 def _text(value: object) -> str | None:
@@ -77,29 +86,35 @@ def _reasoning(message: Mapping[str, Any]) -> str | None:
     return _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
 
 
+def _logprobs(choice: Mapping[str, Any]) -> tuple[Json, ...]:
+    found = choice.get("logprobs")
+    return tuple(found.get("content") or ()) if isinstance(found, dict) else ()
+
+
 def _calls_of(message: Mapping[str, Any]) -> Sequence[Any]:
     """The tool calls of a message or delta. One of the old form, which `functions` ask for, counts as the first."""
     old = message.get("function_call")
     return message.get("tool_calls") or ([{"index": 0, "function": old}] if old else ())
 
 
-def _answer_call(call: Any, make_id: Callable[[], str]) -> ToolCall:
-    try:
-        function = call["function"]
-        name = function["name"]
-    except (KeyError, TypeError):
-        raise UpstreamError("protocol", "the provider's tool call has no function") from None
-    if not isinstance(name, str):
-        raise UpstreamError("protocol", "the provider's tool call has no name")
-    return ToolCall(str(call.get("id") or make_id()), name, _arguments(function) or "{}")
+def _called(call: Mapping[str, Any]) -> tuple[ToolKind, Any, str]:
+    """Kind, name and arguments of a call, or of a piece of one."""
+    if custom := call.get("custom"):
+        return "custom", custom.get("name"), custom.get("input") or ""
+    function = call.get("function") or {}
+    return "function", function.get("name"), _arguments(function.get("arguments"))
 
 
-def _arguments(function: Mapping[str, Any]) -> str:
+def _arguments(value: object) -> str:
     """JSON text; some compatible servers send the object itself."""
-    arguments = function.get("arguments")
-    if arguments is None or isinstance(arguments, str):
-        return arguments or ""
-    return msgspec.json.encode(arguments).decode()
+    if value is None or isinstance(value, str):
+        return value or ""
+    return msgspec.json.encode(value).decode()
+
+
+def _nothing(kind: ToolKind) -> str:
+    """The arguments of a call that has none."""
+    return "{}" if kind == "function" else ""
 
 
 _FINISH: dict[str, FinishReason] = {
@@ -124,35 +139,39 @@ def _finish_reason(value: object, called: bool) -> FinishReason:
     return "tool_calls" if reason == "stop" and called else reason
 
 
-def _usage(value: object) -> Usage | None:
+def _usage(value: object, tier: str | None) -> Usage | None:
     if not isinstance(value, dict):
         return None
     inputs, outputs = value.get("prompt_tokens_details"), value.get("completion_tokens_details")
     return Usage(
-        input_tokens=_tokens(value, "prompt_tokens"),
-        output_tokens=_tokens(value, "completion_tokens"),
-        cached_tokens=_tokens(inputs, "cached_tokens"),
-        cache_write_tokens=_tokens(inputs, "cache_write_tokens"),
-        reasoning_tokens=_tokens(outputs, "reasoning_tokens"),
+        input_tokens=tokens(value, "prompt_tokens"),
+        output_tokens=tokens(value, "completion_tokens"),
+        cached_tokens=tokens(inputs, "cached_tokens"),
+        cache_write_tokens=tokens(inputs, "cache_write_tokens"),
+        reasoning_tokens=tokens(outputs, "reasoning_tokens"),
+        service_tier=tier,
     )
 
 
-def _tokens(counts: object, name: str) -> int:
-    value = counts.get(name) if isinstance(counts, dict) else None
-    return value if isinstance(value, int) and value > 0 else 0
+def _tier(document: Mapping[str, Any]) -> str | None:
+    tier = document.get("service_tier")
+    return tier if isinstance(tier, str) else None
+
+
+# --- streams -------------------------------------------------------------------------------------------
 
 
 class StreamDecoder:
-    """chat.completion.chunk events to deltas of the first choice."""
+    """chat.completion.chunk events to deltas. Complete once [DONE] has come after the finish of every choice seen."""
 
     lingers = False
 
     def __init__(self, _request: ChatRequest, make_id: Callable[[], str]) -> None:
         self._make_id = make_id
         self._started = False
-        self._calls: dict[object, tuple[int, str]] = {}  # the provider's index -> ours and the call's id
-        self._called = 0
-        self._finished = False
+        self._choices = {0: _Choice(make_id)}
+        self._current = 0
+        self._tier: str | None = None
         self.complete = False
 
     def close(self) -> Sequence[Delta]:
@@ -160,46 +179,73 @@ class StreamDecoder:
 
     def feed(self, event: Event) -> Sequence[Delta]:
         if event.data.startswith(b"[DONE]"):
-            if not self._finished:
+            if not all(choice.finished for choice in self._choices.values()):
                 raise UpstreamError("truncated", "the provider's stream ended without a finish_reason")
             self.complete = True
             return ()
-        document = _answer_object(event.data)
-        deltas: list[Delta] = []
+        return list(self._chunk(answer_object(event.data)))
+
+    def _chunk(self, document: Mapping[str, Any]) -> Iterator[Delta]:
         if not self._started:
             self._started = True
-            deltas.append(Started(str(document.get("id") or self._make_id()), str(document.get("model") or "")))
+            yield Started(str(document.get("id") or self._make_id()), str(document.get("model") or ""))
         for choice in document.get("choices") or ():
-            if not choice.get("index"):
-                self._choice(choice, deltas)
-        if (usage := _usage(document.get("usage"))) is not None:
-            deltas.append(UsageReported(usage))
-        return deltas
+            yield from self._choice(choice)
+        self._tier = _tier(document) or self._tier
+        if (usage := _usage(document.get("usage"), self._tier)) is not None:
+            yield UsageReported(usage)
 
-    def _choice(self, choice: dict[str, Any], deltas: list[Delta]) -> None:
+    def _choice(self, choice: Mapping[str, Any]) -> Iterator[Delta]:
+        index = choice.get("index") or 0
+        if index not in self._choices:
+            self._choices[index] = _Choice(self._make_id)
+        deltas = list(self._choices[index].feed(choice))
+        if deltas and index != self._current:
+            self._current = index
+            yield ChoiceSwitched(index)
+        yield from deltas
+
+
+class _Choice:
+    """One choice of a stream, from its chunks."""
+
+    def __init__(self, make_id: Callable[[], str]) -> None:
+        self._make_id = make_id
+        self._calls: dict[object, tuple[int, str]] = {}  # the provider's index -> ours and the call's id
+        self._called = 0
+        self._silent: set[int] = set()  # functions that were called with nothing so far
+        self.finished = False
+
+    def feed(self, choice: Mapping[str, Any]) -> Iterator[Delta]:
         delta = choice.get("delta") or {}
         if reasoning := _reasoning(delta):
-            deltas.append(ReasoningDelta(reasoning))
-        if text := _text(delta.get("content")):
-            deltas.append(TextDelta(text))
+            yield ReasoningDelta(reasoning)
+        text, logprobs = _text(delta.get("content")) or "", _logprobs(choice)
+        if text or logprobs:
+            yield TextDelta(text, logprobs)
         if refusal := _text(delta.get("refusal")):
-            deltas.append(RefusalDelta(refusal))
+            yield RefusalDelta(refusal)
         for call in _calls_of(delta):
-            self._call(call, deltas)
-        if (reason := choice.get("finish_reason")) is not None and not self._finished:
-            self._finished = True
-            deltas.append(Finished(_finish_reason(reason, self._called > 0)))
+            yield from self._call(call)
+        if (reason := choice.get("finish_reason")) is not None and not self.finished:
+            self.finished = True
+            yield from (ToolCallDelta(index, "{}") for index in sorted(self._silent))
+            yield Finished(_finish_reason(reason, self._called > 0))
 
-    def _call(self, call: dict[str, Any], deltas: list[Delta]) -> None:
-        function = call.get("function") or {}
-        position, id_, name = call.get("index"), call.get("id"), function.get("name")
+    def _call(self, call: Mapping[str, Any]) -> Iterator[Delta]:
+        kind, name, text = _called(call)
+        position, id_ = call.get("index"), call.get("id")
         if self._is_new(position, id_, name):
             id_ = str(id_ or self._make_id())
             self._calls[position] = (self._called, id_)
+            if kind == "function":
+                self._silent.add(self._called)
+            yield ToolCallStarted(self._called, id_, str(name or ""), kind)
             self._called += 1
-            deltas.append(ToolCallStarted(self._calls[position][0], id_, str(name or "")))
-        if arguments := _arguments(function):
-            deltas.append(ToolCallDelta(self._calls[position][0], arguments))
+        if text:
+            index, _ = self._calls[position]
+            self._silent.discard(index)
+            yield ToolCallDelta(index, text)
 
     def _is_new(self, position: object, id_: object, name: object) -> bool:
         """Some compatible servers send no index, or 0 for every call; some repeat the id, or make one up each time."""
@@ -207,64 +253,3 @@ class StreamDecoder:
             return True
         _, open_id = self._calls[position]
         return bool(name) and (position is None or bool(id_)) and id_ != open_id
-
-
-_BY_STATUS: dict[int, UpstreamKind] = {
-    400: "refused",
-    401: "credentials",
-    402: "quota",
-    403: "credentials",
-    404: "not_found",
-    408: "server",
-    413: "too_large",
-    422: "refused",
-    429: "rate_limited",
-    503: "overloaded",
-    529: "overloaded",
-}
-
-
-def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-    """The error that this status and body stand for; Retry-After in seconds is kept."""
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        document = None
-    error = (document.get("error") or document) if isinstance(document, dict) else None  # vLLM has no envelope
-    return _error_of(error, status, _retry_after_s(headers))
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) / unit
-        except (KeyError, ValueError):
-            continue
-        if 0 <= seconds < math.inf:
-            return seconds
-    return None
-
-
-def _error_of(error: object, status: int | None, retry_after_s: float | None = None) -> UpstreamError:
-    """`error` is the object under "error"; compatible servers also send a bare string."""
-    fields = error if isinstance(error, dict) else {"message": error if isinstance(error, str) else None}
-    code = fields.get("code")
-    said = status or (code if isinstance(code, int) else 500)  # OpenRouter puts a status into the error of a 200
-    kind: UpstreamKind = _BY_STATUS.get(said, "refused" if 400 <= said < 500 else "server")
-    message = str(fields.get("message") or f"the provider answered with status {said}")
-    if code == "context_length_exceeded" or (kind == "refused" and "maximum context length" in message):
-        kind = "context_length"
-    elif code == "insufficient_quota" or fields.get("type") == "insufficient_quota":
-        kind = "quota"
-    elif code == "rate_limit_exceeded":
-        kind = "rate_limited"
-    param = fields.get("param") if kind == "refused" else None
-    own_code = code if kind == "refused" and isinstance(code, str) else None
-    return UpstreamError(
-        kind,
-        "the provider refused our credentials" if kind == "credentials" else message,
-        upstream_status=status,
-        param=param if isinstance(param, str) else None,
-        code=own_code,
-        retry_after_s=retry_after_s,
-    )

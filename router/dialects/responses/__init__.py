@@ -1,23 +1,16 @@
-"""OpenAI's Responses as our callers see it: the server face."""
+"""OpenAI's Responses as our callers see it: the server face. Requests in; answers, streams and errors out.
 
-from collections.abc import Sequence
-from typing import Any
+Source: the types of the openai SDK 3.57.0 (2026-11-24). What it doesn't do: `background` and `conversation`.
+"""
 
-from router.dialects import ServerFace, chat
-from router.types import ChatRequest
+from router.dialects import ServerFace
+from router.dialects.responses.answer import answer_of, encode_error, encode_response, whole_passthrough
+from router.dialects.responses.passthrough import Passthrough
+from router.dialects.responses.request import continued, decode_request, own_items
+from router.dialects.responses.stream import StreamEncoder
+
+__all__ = ["FACE", "answer_of", "continued", "own_items"]
 
 FACE = ServerFace(
-    "responses", chat.FACE.decode_request, chat.FACE.encode_response, chat.FACE.encode_error, chat.FACE.stream_encoder
+    "responses", decode_request, encode_response, encode_error, StreamEncoder, Passthrough, whole_passthrough
 )
-
-
-def continued(request: ChatRequest, conversation: Sequence[Any], held_by: str | None) -> ChatRequest:
-    raise NotImplementedError
-
-
-def own_items(request: ChatRequest) -> list[Any]:
-    raise NotImplementedError
-
-
-def answer_of(document: bytes) -> Any:
-    raise NotImplementedError

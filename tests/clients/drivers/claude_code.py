@@ -7,6 +7,7 @@ from common import EXTRACT, HELLO, KEY, UNKNOWN, URL, expect, is_person, run, se
 from terminal import Ran, ran, version_of, went_well
 
 READ_NOTE = "Use your tool Bash to run: cat note.txt"
+EXTRACT_BY_TOOL = f"{EXTRACT} Use StructuredOutput."  # the tool by which it makes a model answer to a schema
 PERSON = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
@@ -54,16 +55,17 @@ def tool_loop(model: str) -> str:
 
 
 def structured_output(model: str) -> str:
-    done = claude(model, EXTRACT, "--output-format", "json", "--json-schema", json.dumps(PERSON))
+    done = claude(model, EXTRACT_BY_TOOL, "--output-format", "json", "--json-schema", json.dumps(PERSON))
     person = result(done)["structured_output"]
     return "--json-schema: " + is_person(person, person["name"], person["age"])
 
 
 def error(model: str) -> str:
     done = claude(f"{model}-{UNKNOWN}", HELLO, "--output-format", "json")
-    expect(done.code != 0 and result(done)["is_error"] is True, done)
-    expect(UNKNOWN in result(done)["result"], done)
-    return f"exit code {done.code}: {result(done)['result'][:100]}"
+    last = result(done)
+    expect(done.code != 0 and last["is_error"] is True and UNKNOWN in last["result"], done)
+    expect(last["api_error_status"] == 404 and last["api_error_type"] == "not_found_error", last)
+    return f"exit code {done.code}, not_found_error"
 
 
 run(
