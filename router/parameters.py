@@ -35,8 +35,12 @@ class Sample:
     without: Fields = field(default_factory=dict)
 
 
+def _user(*parts: Json) -> Fields:
+    return {"messages": [{"role": "user", "content": list(parts)}]}
+
+
 def _parts(name: str, *parts: Json) -> Sample:
-    return Sample(name, {"messages": [{"role": "user", "content": [_TEXT, *parts]}]})
+    return Sample(name, _user(_TEXT, *parts))
 
 
 def _turns(name: str, *messages: Json, **fields: Json) -> Sample:
@@ -60,7 +64,7 @@ SAMPLES: tuple[Sample, ...] = (
     _parts("part: file (PDF data)", {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERi0=",
                                                               "filename": "a.pdf"}}),
     _parts("part: file (file_id)", {"type": "file", "file": {"file_id": "file-1"}}),
-    _parts("part: cache_control", {**_TEXT, "cache_control": {"type": "ephemeral"}}),
+    Sample("part: cache_control", _user({**_TEXT, "cache_control": {"type": "ephemeral"}}), _user(_TEXT)),
     Sample("audio", {"audio": {"format": "wav", "voice": "alloy"}, "modalities": ["text", "audio"]}),
     Sample("frequency_penalty", {"frequency_penalty": 0.5}),
     Sample("function_call", {"functions": [_FUNCTION["function"]], "function_call": {"name": "f"}}),

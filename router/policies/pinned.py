@@ -5,13 +5,15 @@ from router.decision import Candidate, Classification, Decision
 from router.errors import BadRequest, NoCapableModel
 from router.policies import Question, consider
 
+NAMED_LIMIT = 4  # models that a refusal names
+
 
 def choose(question: Question, classification: Classification, table_version: str, model: Model) -> Decision:
     """The decision for a pinned request. Raises NoCapableModel or BadRequest with what this model can't do."""
     candidates = consider(question, (model.name, *model.fallbacks), pinned=True)
     first = candidates[0]
     if first.excluded is not None:
-        raise _refusal(first)
+        raise _refusal(question, first)
     return Decision(
         classification=classification,
         candidates=tuple(candidates),
@@ -24,10 +26,19 @@ def choose(question: Question, classification: Classification, table_version: st
     )
 
 
-def _refusal(candidate: Candidate) -> BadRequest:
+def _refusal(question: Question, candidate: Candidate) -> BadRequest:
     text = f"{candidate.name} can't take this request: {candidate.excluded}"
     if candidate.detail:
         text += f" ({candidate.detail})"
+    text += f"; {_who_can(question)}"
     if candidate.excluded == "unsupported_parameter" and candidate.detail:
         return BadRequest(text, param=candidate.detail.partition(":")[0], code="unsupported_parameter")
     return NoCapableModel(text, param="model")
+
+
+def _who_can(question: Question) -> str:
+    able = [c.name for c in consider(question, question.catalog.names(), pinned=True) if c.excluded is None]
+    if not able:
+        return "no model here can"
+    more = f" and {len(able) - NAMED_LIMIT} more" if len(able) > NAMED_LIMIT else ""
+    return f"{', '.join(able[:NAMED_LIMIT])}{more} can"

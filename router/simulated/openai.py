@@ -5,6 +5,7 @@ Written from the provider's documents of 2026-11, not from our own coder.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from msgspec import UnsetType
@@ -251,14 +252,19 @@ def _stream(call: Call, request: Request, answers: list[Answer], prompt_tokens: 
     obfuscated = options is None or options.include_obfuscation is not False
     frame = _frame(call, request, "chat.completion.chunk")
     usage: dict[str, Json] = {"usage": None} if with_usage else {}
-    for index, given in enumerate(answers):
-        for place, (delta, logprobs, reason) in enumerate(_deltas(call, request, index, given)):
-            choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
-            padding = {"obfuscation": call.nonce[place % 16 :]} if obfuscated else {}
+    choices = [_choice_deltas(call, request, index, given) for index, given in enumerate(answers)]
+    for place, turn in enumerate(zip_longest(*choices)):
+        padding = {"obfuscation": call.nonce[place % 16 :]} if obfuscated else {}
+        for choice in filter(None, turn):
             yield _event({**frame, "choices": [choice], **usage, **padding})
     if with_usage:
         yield _event({**frame, "choices": [], "usage": _usage(request, answers, prompt_tokens)})
     yield b"data: [DONE]\n\n"
+
+
+def _choice_deltas(call: Call, request: Request, index: int, given: Answer) -> Iterator[dict[str, Json]]:
+    for delta, logprobs, reason in _deltas(call, request, index, given):
+        yield {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
 
 
 Delta = tuple[dict[str, Json], dict[str, Json] | None, str | None]

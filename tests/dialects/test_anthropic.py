@@ -23,8 +23,10 @@ from router.types import (
     Finished,
     Image,
     Message,
+    Reasoning,
     Refusal,
     ResponseFormat,
+    Seal,
     Started,
     Text,
     TextDelta,
@@ -63,7 +65,6 @@ ADVICE = {
     "metadata": {"a": "b"},
     "verbosity": "low",
     "prompt_cache_key": "k",
-    "logprobs": False,
     "logit_bias": {},
 }
 WEATHER = Tool("get_weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -374,8 +375,7 @@ HERE = "messages[0].content[0]"
         ({"n": 2}, "n: this model gives one choice"),
         ({"stop": ("\n",)}, "stop: this model takes no stop sequence of white space alone"),
         ({"effort": "high"}, "reasoning_effort: this model knows low, medium"),
-        ({"others": {"logprobs": True}}, "logprobs: this model's API has no such field"),
-        ({"others": {"top_logprobs": 3}}, "top_logprobs: this model's API has no such field"),
+        ({"logprobs": 0}, "logprobs: this model gives no log probabilities"),
         ({"others": {"logit_bias": {"50256": -100}}}, "logit_bias: this model's API has no such field"),
         ({"others": {"functions": [{"name": "f"}]}}, "functions: this model's API has no such field"),
         ({"others": {"function_call": "auto"}}, "function_call: this model's API has no such field"),
@@ -407,7 +407,7 @@ HERE = "messages[0].content[0]"
         ),
         (
             {"messages": (Message("user", (File("data:text/csv;base64,YQ=="),)),)},
-            HERE + ".file.file_data: it is text/csv; this model takes application/pdf",
+            HERE + ".file.file_data: it is text/csv; this model takes application/pdf, text/plain",
         ),
         (
             {"messages": (Message("user", (Image("data:image/heic;base64,AAAA"),)),)},
@@ -545,13 +545,17 @@ class Transcript(msgspec.Struct):
     body: msgspec.Raw
 
 
+def sealed(signature: str, text: str = "", *, hidden: bool = False) -> Reasoning:
+    return Reasoning(text, Seal(signature, "messages", "claude-opus-4-7"), hidden)
+
+
 EXPECTED = {
     "text": ChatResponse(
         "msg_01Text",
         "claude-opus-4-7",
         "Grüße\u2028aus dem\u0085Süden\u2029🎈!",
         "stop",
-        usage=Usage(input_tokens=2125, output_tokens=15, cached_tokens=2000, cache_write_tokens=100),
+        usage=Usage(2125, 15, cached_tokens=2000, cache_write_tokens=100, service_tier="standard"),
     ),
     "tools": ChatResponse(
         "msg_01Tools",
@@ -563,7 +567,7 @@ EXPECTED = {
             ToolCall("toolu_01B", "get_weather", '{"location":"Köln"}'),
             ToolCall("toolu_01C", "get_time", "{}"),
         ),
-        reasoning="Two cities, then the time.",
+        thoughts=(sealed("EqQBCgIYAhIM1gbcDa9GJwZA2b3h", "Two cities, then the time."),),
         usage=Usage(input_tokens=472, output_tokens=89, reasoning_tokens=31),
     ),
     "refusal": ChatResponse(
@@ -582,7 +586,7 @@ EXPECTED = {
         "claude-opus-4-7",
         None,
         "length",
-        reasoning="First of",
+        thoughts=(Reasoning("First of"),),
         usage=Usage(input_tokens=9, output_tokens=16),
     ),
 }
@@ -597,7 +601,7 @@ def stream(name: str) -> bytes:
 
 
 def decode(blocks: Iterable[bytes]) -> tuple[list[Delta], bool]:
-    parser, decoder = EventParser(), FACE.stream_decoder(no_id)
+    parser, decoder = EventParser(), FACE.stream_decoder(request(), no_id)
     deltas = [delta for block in blocks for event in parser.feed(block) for delta in decoder.feed(event)]
     return deltas, decoder.complete
 
@@ -612,7 +616,7 @@ def compact(response: ChatResponse) -> ChatResponse:
 
 
 def events(*pairs: tuple[str, dict[str, Any]]) -> list[Delta]:
-    decoder = FACE.stream_decoder(lambda: "call_made")
+    decoder = FACE.stream_decoder(request(), lambda: "call_made")
     return [delta for name, data in pairs for delta in decoder.feed(Event(msgspec.json.encode(data), name))]
 
 
@@ -626,7 +630,7 @@ START = (
 def test_a_whole_answer_is_read(name: str) -> None:
     whole = msgspec.json.decode((GOLDEN / f"{name}.json").read_bytes(), type=Transcript)
 
-    assert compact(FACE.decode_response(bytes(whole.body), no_id)) == EXPECTED[name]
+    assert compact(FACE.decode_response(bytes(whole.body), request(), no_id)) == EXPECTED[name]
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -661,7 +665,7 @@ def test_a_call_without_an_id_gets_a_made_one() -> None:
         b'{"id":"m","type":"message","model":"m","content":[{"type":"tool_use","name":"f"}],"stop_reason":"tool_use"}'
     )
 
-    assert FACE.decode_response(whole, lambda: "call_made").tool_calls == (ToolCall("call_made", "f", "{}"),)
+    assert FACE.decode_response(whole, request(), lambda: "call_made").tool_calls == (ToolCall("call_made", "f", "{}"),)
     assert events(START, ("content_block_start", {"content_block": {"type": "tool_use", "name": "f"}}))[-1] == (
         ToolCallStarted(0, "call_made", "f")
     )
@@ -686,7 +690,7 @@ def test_input_that_comes_whole_with_the_start_of_its_block_is_kept() -> None:
 def test_a_stop_reason_has_its_finish_reason(stop_reason: str, expected: str) -> None:
     whole = {"id": "m", "type": "message", "model": "m", "content": [], "stop_reason": stop_reason}
 
-    assert FACE.decode_response(json.dumps(whole).encode(), no_id).finish_reason == expected
+    assert FACE.decode_response(json.dumps(whole).encode(), request(), no_id).finish_reason == expected
 
 
 @pytest.mark.parametrize(
@@ -695,7 +699,6 @@ def test_a_stop_reason_has_its_finish_reason(stop_reason: str, expected: str) ->
         b"",
         b"<html>Bad gateway</html>",
         b"[]",
-        b'{"type":"error","error":{"type":"api_error","message":"x"}}',
         b'{"id":"m","type":"message","model":"m","content":[],"stop_reason":null}',
         b'{"id":"m","type":"message","model":"m","content":[{"type":"text","text":5}],"stop_reason":"end_turn"}',
         b'{"id":"' + b"\xff" + b'","type":"message","model":"m","content":[],"stop_reason":"end_turn"}',
@@ -703,7 +706,7 @@ def test_a_stop_reason_has_its_finish_reason(stop_reason: str, expected: str) ->
 )
 def test_an_answer_that_is_not_a_message_is_a_protocol_error(answer: bytes) -> None:
     with pytest.raises(UpstreamError) as error:
-        FACE.decode_response(answer, no_id)
+        FACE.decode_response(answer, request(), no_id)
 
     assert error.value.kind == "protocol"
 
@@ -721,7 +724,7 @@ def test_an_answer_that_is_not_a_message_is_a_protocol_error(answer: bytes) -> N
 )
 def test_an_event_that_is_not_this_api_s_is_a_protocol_error(event: Event) -> None:
     with pytest.raises(UpstreamError) as error:
-        FACE.stream_decoder(no_id).feed(event)
+        FACE.stream_decoder(request(), no_id).feed(event)
 
     assert error.value.kind == "protocol"
 
@@ -821,12 +824,12 @@ def test_bug_6_cached_tokens_are_counted_once_though_the_stream_reports_them_twi
     deltas, _ = decode([stream("text")])
 
     assert [delta.usage for delta in deltas if isinstance(delta, UsageReported)] == [
-        Usage(input_tokens=2125, output_tokens=15, cached_tokens=2000, cache_write_tokens=100),
+        Usage(2125, 15, cached_tokens=2000, cache_write_tokens=100, service_tier="standard"),
     ]
 
 
 def test_bug_9_an_error_in_the_middle_of_a_stream_is_raised_after_what_came_before() -> None:
-    parser, decoder = EventParser(), FACE.stream_decoder(no_id)
+    parser, decoder = EventParser(), FACE.stream_decoder(request(), no_id)
     *before, last = parser.feed(stream("overloaded"))
 
     deltas = [delta for event in before for delta in decoder.feed(event)]

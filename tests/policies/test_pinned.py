@@ -85,7 +85,7 @@ def test_a_named_model_that_can_t_is_not_replaced() -> None:
         pinned(keyless, asking(keyless, B, C))
 
     assert (caught.value.status, caught.value.code, caught.value.param) == (400, "no_capable_model", "model")
-    assert caught.value.message == "a can't take this request: no_key (provider openai has no key)"
+    assert caught.value.message == "a can't take this request: no_key (provider openai has no key); b, c can"
 
 
 def test_a_field_that_the_named_model_can_t_be_asked_is_named() -> None:

@@ -55,6 +55,8 @@ def _other_obstacles(others: Mapping[str, Json]) -> Iterator[str]:
             continue
         if name not in _ADVISORY and name not in _TRANSLATED:
             yield f"{name}: this model's API has no such field"
+    if not isinstance(others.get("cache_control", {}), Mapping):
+        yield "cache_control: it is an object of type ephemeral for this model"
     if others.get("modalities", ["text"]) != ["text"]:
         yield "modalities: this model answers in text alone"
     tier = str(others.get("service_tier", "auto"))

@@ -8,7 +8,7 @@ import msgspec
 from router.catalog import Model
 from router.dialects import WireRequest
 from router.dialects.anthropic import native, thinking
-from router.dialects.anthropic.blocks import given, is_thought
+from router.dialects.anthropic.blocks import given, is_thought, mark
 from router.dialects.anthropic.schema import enforceable
 from router.dialects.anthropic.tools import forces_a_tool, tool, tool_choice
 from router.dialects.anthropic.turns import breaks_off, system, turns, wire_messages
@@ -95,11 +95,10 @@ def _limit_marks(body: dict[str, Any]) -> None:
     blocks += [block for message in body["messages"] for block in message["content"]]
     marked = [block for block in blocks if "cache_control" in block]
     whole = [body] if "cache_control" in body else []
-    for block in marked[: max(0, len(marked) + len(whole) - _MARKS_LIMIT)]:
+    too_many = max(0, len(marked) + len(whole) - _MARKS_LIMIT)
+    for block in marked[:too_many]:
         del block["cache_control"]
-    hour: Any = None
-    for block in reversed([*marked, *whole]):
-        if "1h" in block.get("cache_control", {}).values():
-            hour = block["cache_control"]
-        elif hour is not None and "cache_control" in block:
-            block["cache_control"] = hour
+    kept = [*marked[too_many:], *whole]
+    last_hour = max((at for at, block in enumerate(kept) if block["cache_control"].get("ttl") == "1h"), default=0)
+    for block in kept[:last_hour]:
+        block["cache_control"] = mark("1h")

@@ -1,65 +1,52 @@
 """Our vocabulary -> what a caller of chat completions gets: answers, streams and errors."""
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
-from router.dialects import Frame, one_line, with_members
+from router.dialects import Frame
+from router.dialects.chat.reasoning import detail, details
 from router.errors import RouterError
-from router.sse import Event, data_event
+from router.sse import data_event
 from router.types import (
     ChatResponse,
+    ChoiceSwitched,
     Delta,
-    Effort,
     Finished,
     FinishReason,
+    Json,
+    Reasoning,
     ReasoningDelta,
+    ReasoningEnded,
     RefusalDelta,
-    Role,
     Started,
     TextDelta,
     ToolCall,
     ToolCallDelta,
     ToolCallStarted,
+    ToolKind,
     Usage,
     UsageReported,
 )
 
-_ROLES = get_args(Role)
-_EFFORTS = get_args(Effort)
-_MAX_STOPS = 4
-_MAX_DEPTH = 64
-_MAX_WHOLE = 2**63 - 1
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-
-# --- what a caller gets --------------------------------------------------------------------------------
+DONE = data_event(b"[DONE]")
 
 
 def encode_response(response: ChatResponse, frame: Frame, extra: Mapping[str, Any]) -> bytes:
     """The answer as a chat.completion."""
-    message: dict[str, Any] = {"role": "assistant", "content": response.text, "refusal": response.refusal}
-    if response.reasoning:
-        message["reasoning_content"] = response.reasoning
-    if response.tool_calls:
-        message["tool_calls"] = [_call_document(call) for call in response.tool_calls]
+    legacy = frame.request.legacy_functions
+    choices = (response, *response.alternatives)
     document: dict[str, Any] = {
-        "id": _chat_id(response.id),
+        "id": _chat_id(response.id or frame.answer_id),
         "object": "chat.completion",
         "created": frame.created,
         "model": frame.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": response.finish_reason}],
+        "choices": [_choice_document(index, choice, legacy) for index, choice in enumerate(choices)],
     }
     if response.usage is not None:
-        document["usage"] = _usage_document(response.usage)
+        document |= {"usage": _usage_document(response.usage), **_tier(response.usage)}
     return msgspec.json.encode({**document, **extra})
-
-
-def whole_passthrough(body: bytes, frame: Frame, extra: Mapping[str, Any]) -> bytes:
-    """A chat.completion as it came, except for the model's name."""
-    fields: dict[str, Any] = {**_CHUNK.decode(body), "model": frame.model}
-    return msgspec.json.encode({**fields, **extra})
 
 
 def encode_error(error: RouterError, _request_id: str) -> bytes:
@@ -70,54 +57,61 @@ def encode_error(error: RouterError, _request_id: str) -> bytes:
 
 
 class StreamEncoder:
-    """Deltas to chat.completion.chunk events. `finish` gives what remains once the provider's stream is complete."""
+    """Deltas to chat.completion.chunk events. The chunks that finish the choices are held back for the end, as what
+    rides on the last chunk is known only then."""
 
     def __init__(self, frame: Frame) -> None:
-        self._head: dict[str, Any] = {
+        self.head: dict[str, Any] = {
+            "id": _chat_id(frame.answer_id),
             "object": "chat.completion.chunk",
             "created": frame.created,
             "model": frame.model,
         }
-        self._id = ""
+        self.opened: set[int] = set()  # the choices whose role has been said
+        self._legacy = frame.request.legacy_functions
         self._include_usage = frame.request.include_usage
+        self._index = 0
+        self._choices: dict[int, _Choice] = {0: _Choice()}
         self._usage: Usage | None = None
-        self._reason: FinishReason | None = None
 
     def feed(self, delta: Delta) -> bytes:
         """The event for this delta, empty when it has none of its own."""
+        choice = self._choices[self._index]
         match delta:
-            case Started():
-                self._id = _chat_id(delta.id)
-                return self._chunk({"role": "assistant", "content": ""})
             case TextDelta():
-                return self._chunk({"content": delta.text})
+                return self._chunk({"content": delta.text}, delta.logprobs)
+            case ToolCallDelta():
+                return self._calling(delta.index, _call_piece(choice.kinds[delta.index], delta))
             case ReasoningDelta():
+                choice.thought.append(delta.text)
                 return self._chunk({"reasoning_content": delta.text})
+            case ReasoningEnded():
+                entry = choice.sealed(delta)
+                return self._chunk({"reasoning_details": [entry]}) if entry else b""
             case RefusalDelta():
                 return self._chunk({"refusal": delta.text})
             case ToolCallStarted():
-                function = {"name": delta.name, "arguments": ""}
-                call = {"index": delta.index, "id": delta.id, "type": "function", "function": function}
-                return self._chunk({"tool_calls": [call]})
-            case ToolCallDelta():
-                return self._chunk({"tool_calls": [{"index": delta.index, "function": {"arguments": delta.arguments}}]})
+                choice.kinds[delta.index] = delta.kind
+                return self._calling(delta.index, _call_start(delta))
+            case Started():
+                self.head["id"] = _chat_id(delta.id) if delta.id else self.head["id"]
+                return self._opening(0)
+            case ChoiceSwitched():
+                self._index = delta.index
+                self._choices.setdefault(delta.index, _Choice())
+                return self._opening(delta.index)
             case UsageReported():
                 self._usage = delta.usage
             case Finished():
-                self._reason = delta.reason
+                choice.reason = delta.reason
         return b""
 
     def finish(self, extra: Mapping[str, Any]) -> bytes:
-        """The last chunks and [DONE]; `extra` fields ride on the last chunk."""
-        with_usage = self._include_usage and self._usage is not None
-        last = self._chunk({}, self._reason, {} if with_usage else extra)
-        if with_usage and self._usage is not None:
-            last += data_event(
-                msgspec.json.encode(
-                    {"id": self._id, **self._head, "choices": [], "usage": _usage_document(self._usage), **extra}
-                )
-            )
-        return last + DONE
+        """The last chunks and [DONE]; `extra` members ride on the last chunk."""
+        *others, last = self._last_documents()
+        documents = [*others, {**last, **(_tier(self._usage) if self._usage else {}), **extra}]
+        opening = b"".join([self._opening(index) for index in self._choices])
+        return opening + b"".join([data_event(msgspec.json.encode(document)) for document in documents]) + DONE
 
     def fail(self, error: RouterError) -> bytes:
         return data_event(encode_error(error, ""))
@@ -125,68 +119,111 @@ class StreamEncoder:
     def whole(self) -> None:
         return None
 
-    def _chunk(
-        self, delta: dict[str, Any], reason: FinishReason | None = None, extra: Mapping[str, Any] | None = None
-    ) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
-        document = {"id": self._id, **self._head, "choices": [choice], **(extra or {})}
+    def _last_documents(self) -> Iterator[dict[str, Any]]:
+        for index, choice in sorted(self._choices.items()):
+            if choice.reason is not None:
+                yield self._document({}, index, reason=told_reason(choice.reason, self._legacy))
+        if self._include_usage and self._usage is not None:
+            yield {**self.head, "choices": [], "usage": _usage_document(self._usage)}
+        elif all(choice.reason is None for choice in self._choices.values()):
+            yield {**self.head, "choices": []}  # all was said as it came
+
+    def _calling(self, index: int, call: dict[str, Any]) -> bytes:
+        """A piece of a tool call. The old form has no ids, and room for the first call alone."""
+        if not self._legacy:
+            return self._chunk({"tool_calls": [{"index": index, **call}]})
+        return self._chunk({"function_call": call["function"]}) if index == 0 else b""
+
+    def _opening(self, index: int) -> bytes:
+        """The first chunk of this choice and of those before it, unless it has gone out: callers count them off."""
+        if index in self.opened:
+            return b""
+        unopened = [each for each in range(index + 1) if each not in self.opened]
+        self.opened.update(unopened)
+        role = {"role": "assistant", "content": ""}
+        return b"".join([data_event(msgspec.json.encode(self._document(role, each))) for each in unopened])
+
+    def _chunk(self, delta: dict[str, Any], logprobs: tuple[Json, ...] = ()) -> bytes:
+        document = self._document(delta, self._index, logprobs)
+        return self._opening(self._index) + data_event(msgspec.json.encode(document))
+
+    def _document(
+        self, delta: dict[str, Any], index: int, logprobs: tuple[Json, ...] = (), reason: str | None = None
+    ) -> dict[str, Any]:
+        choice = {"index": index, "delta": delta, "logprobs": _logprobs(logprobs), "finish_reason": reason}
+        document = {**self.head, "choices": [choice]}
         if self._include_usage:
             document["usage"] = None
-        return data_event(msgspec.json.encode(document))
+        return document
 
 
-DONE = data_event(b"[DONE]")
+class _Choice:
+    """What has been said of one choice, as far as it matters for what comes."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[int, ToolKind] = {}  # of its tool calls
+        self.thought: list[str] = []
+        self.reason: FinishReason | None = None
+        self._details = 0
+
+    def sealed(self, ended: ReasoningEnded) -> dict[str, Any] | None:
+        """The thought that has ended as one entry of reasoning_details, whole: clients join strings of one index."""
+        thought = Reasoning("".join(self.thought), ended.seal, ended.hidden)
+        self.thought.clear()
+        entry = detail(thought, self._details)
+        self._details += entry is not None
+        return entry
 
 
-class Passthrough:
-    """Chat chunks as they came, except for the model's name. From the finish on, the newest chunk is held back."""
-
-    def __init__(self, frame: Frame) -> None:
-        self._model = msgspec.Raw(msgspec.json.encode(frame.model))
-        self._include_usage = frame.request.include_usage
-        self._finished = False
-        self._held = b""
-
-    def feed(self, event: Event, deltas: Sequence[Delta]) -> bytes:
-        if event.data.startswith(b"[DONE]"):
-            return b""
-        fields = _CHUNK.decode(event.data)
-        if not self._include_usage and _is_usage_alone(fields, deltas):
-            return b""  # we asked for it, the caller did not
-        self._finished = self._finished or any(isinstance(delta, Finished) for delta in deltas)
-        fields["model"] = self._model
-        data = one_line(msgspec.json.encode(fields))
-        if not self._finished:
-            return data_event(data)
-        ready, self._held = self._held, data
-        return data_event(ready) if ready else b""
-
-    def finish(self, extra: Mapping[str, Any]) -> bytes:
-        return data_event(with_members(self._held, extra)) + DONE
-
-    def fail(self, error: RouterError) -> bytes:
-        return data_event(encode_error(error, ""))
-
-    def whole(self) -> None:
-        return None
+def told_reason(reason: FinishReason, legacy: bool) -> str:
+    """The finish_reason in the form that the caller's tools came in."""
+    return "function_call" if legacy and reason == "tool_calls" else reason
 
 
-_CHUNK = msgspec.json.Decoder(dict[str, msgspec.Raw])  # members stay as they came: exact, and faster than a pattern
+def _choice_document(index: int, choice: ChatResponse, legacy: bool) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": choice.refusal}
+    if choice.reasoning:
+        message["reasoning_content"] = choice.reasoning
+    if sealed := details(choice.thoughts):
+        message["reasoning_details"] = sealed
+    if choice.tool_calls and legacy:
+        message["function_call"] = _call_document(choice.tool_calls[0])["function"]
+    elif choice.tool_calls:
+        message["tool_calls"] = [_call_document(call) for call in choice.tool_calls]
+    return {
+        "index": index,
+        "message": message,
+        "logprobs": _logprobs(choice.logprobs),
+        "finish_reason": told_reason(choice.finish_reason, legacy),
+    }
 
 
-def _is_usage_alone(fields: Mapping[str, msgspec.Raw], deltas: Sequence[Delta]) -> bool:
-    """Whether a chunk reports usage and nothing else; some servers do so in chunks that also hold choices."""
-    if not deltas or not all(isinstance(delta, UsageReported) for delta in deltas):
-        return False
-    return not msgspec.json.decode(fields.get("choices", b"[]"))
+def _call_document(call: ToolCall) -> dict[str, Any]:
+    return _call(call, call.arguments)
+
+
+def _call_start(start: ToolCallStarted) -> dict[str, Any]:
+    return _call(start, "")
+
+
+def _call(call: ToolCall | ToolCallStarted, given: str) -> dict[str, Any]:
+    takes = "arguments" if call.kind == "function" else "input"
+    document = {"id": call.id, "type": call.kind, call.kind: {"name": call.name, takes: given}}
+    if call.seal is not None and call.seal.wire == "gemini":
+        document["extra_content"] = {"google": {"thought_signature": call.seal.value}}
+    return document
+
+
+def _call_piece(kind: ToolKind, delta: ToolCallDelta) -> dict[str, Any]:
+    return {kind: {"arguments" if kind == "function" else "input": delta.arguments}}
+
+
+def _logprobs(tokens: tuple[Json, ...]) -> dict[str, Any] | None:
+    return {"content": tokens, "refusal": None} if tokens else None
 
 
 def _chat_id(id_: str) -> str:
     return id_ if id_.startswith("chatcmpl-") else f"chatcmpl-{id_}"
-
-
-def _call_document(call: ToolCall) -> dict[str, Any]:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def _usage_document(usage: Usage) -> dict[str, Any]:
@@ -200,3 +237,9 @@ def _usage_document(usage: Usage) -> dict[str, Any]:
         },
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
+
+
+def _tier(usage: Usage) -> dict[str, str]:
+    """What the answer was billed as, where the provider says so; Anthropic's word for OpenAI's default is standard."""
+    tier = usage.service_tier
+    return {} if tier is None else {"service_tier": "default" if tier == "standard" else tier}

@@ -119,107 +119,104 @@ def _response_format(value: object) -> ResponseFormat:
 
 # --- what the vocabulary has no word for, kept by its name --------------------------------------------------------
 
+Check = Callable[[str, Any], object]  # of a field's name and its value
+
 
 def _others(fields: Mapping[str, Any]) -> dict[str, Any]:
     others = {name: value for name, value in fields.items() if value is not None}
-    for name in others:
+    for name, value in others.items():
         if name in _CHECKS:
-            _CHECKS[name](name, others)
+            _CHECKS[name](name, value)
     if "audio" in others.get("modalities", ()) and "audio" not in others:
         raise missing("audio")
     return others
 
 
-def _plain(kind: type) -> Callable[[str, Mapping[str, Any]], object]:
-    return lambda name, fields: typed({name: fields[name]}, name, kind)
+def _plain(kind: type) -> Check:
+    return lambda name, value: typed({name: value}, name, kind)
 
 
-def _word(*allowed: str) -> Callable[[str, Mapping[str, Any]], object]:
-    return lambda name, fields: one_of(name, fields[name], allowed)
+def _word(*allowed: str) -> Check:
+    return lambda name, value: one_of(name, value, allowed)
 
 
-def _penalty(name: str, fields: Mapping[str, Any]) -> None:
-    number({name: fields[name]}, name, -2, 2)
+def _between(least: float, most: float) -> Check:
+    return lambda name, value: number({name: value}, name, least, most)
 
 
-def _logit_bias(name: str, fields: Mapping[str, Any]) -> None:
-    for token in member(name, fields[name]):
-        number({f"{name}.{token[:20]}": fields[name][token]}, f"{name}.{token[:20]}", -100, 100)
+def _logit_bias(name: str, value: Any) -> None:
+    for token, bias in member(name, value).items():
+        _between(-100, 100)(f"{name}.{token[:20]}", bias)
 
 
-def _metadata(name: str, fields: Mapping[str, Any]) -> None:
-    pairs = member(name, fields[name])
+def _metadata(name: str, value: Any) -> None:
+    pairs = member(name, value)
     if len(pairs) > 16:
         raise wrong(name, f"{name} has {len(pairs)} pairs; it can have 16 at most", "object_above_max_properties")
-    for key, value in pairs.items():
+    for key, item in pairs.items():
         optional_text(name, key, 64)
-        optional_text(f"{name}.{key[:64]}", text(f"{name}.{key[:64]}", value), 512)
+        optional_text(f"{name}.{key[:64]}", text(f"{name}.{key[:64]}", item), 512)
 
 
-def _modalities(name: str, fields: Mapping[str, Any]) -> None:
-    for index, item in enumerate(filled(name, fields[name])):
+def _modalities(name: str, value: Any) -> None:
+    for index, item in enumerate(filled(name, value)):
         one_of(f"{name}[{index}]", item, ("text", "audio"))
 
 
-def _audio(name: str, fields: Mapping[str, Any]) -> None:
-    audio = member(name, fields[name])
+def _audio(name: str, value: Any) -> None:
+    audio = member(name, value)
     one_of(f"{name}.format", audio.get("format"), ("wav", "aac", "mp3", "flac", "opus", "pcm16"))
     voice = audio.get("voice")
     text(f"{name}.voice", voice.get("id") if isinstance(voice, dict) else voice)
 
 
-def _prediction(name: str, fields: Mapping[str, Any]) -> None:
-    prediction = member(name, fields[name])
+def _prediction(name: str, value: Any) -> None:
+    prediction = member(name, value)
     one_of(f"{name}.type", prediction.get("type"), ("content",))
-    if isinstance(prediction.get("content"), str):
-        return
-    for index, item in enumerate(filled(f"{name}.content", prediction.get("content"))):
+    content = prediction.get("content")
+    for index, item in enumerate(() if isinstance(content, str) else filled(f"{name}.content", content)):
         path = f"{name}.content[{index}]"
         text(f"{path}.text", member(path, item).get("text"))
 
 
-def _moderation(name: str, fields: Mapping[str, Any]) -> None:
-    moderation = member(name, fields[name])
+def _moderation(name: str, value: Any) -> None:
+    moderation = member(name, value)
     text(f"{name}.model", moderation.get("model"))
-    for side, rule in (moderation.get("policy") or {}).items():
+    for side, rule in member(f"{name}.policy", moderation.get("policy") or {}).items():
         if rule is not None:
             path = f"{name}.policy.{side[:20]}"
             one_of(f"{path}.mode", member(path, rule).get("mode"), ("score", "block"))
 
 
-def _web_search(name: str, fields: Mapping[str, Any]) -> None:
-    options = member(name, fields[name])
-    size = f"{name}.search_context_size"
-    optional_one_of(size, options.get("search_context_size"), ("low", "medium", "high"))
-    if (location := options.get("user_location")) is not None:
+def _web_search(name: str, value: Any) -> None:
+    options = member(name, value)
+    size, location = options.get("search_context_size"), options.get("user_location")
+    optional_one_of(f"{name}.search_context_size", size, ("low", "medium", "high"))
+    if location is not None:
         place = member(f"{name}.user_location", location)
         one_of(f"{name}.user_location.type", place.get("type"), ("approximate",))
         member(f"{name}.user_location.approximate", place.get("approximate"))
 
 
-def _cache_options(name: str, fields: Mapping[str, Any]) -> None:
-    options = member(name, fields[name])
+def _cache_options(name: str, value: Any) -> None:
+    options = member(name, value)
     optional_one_of(f"{name}.mode", options.get("mode"), ("implicit", "explicit"))
     optional_one_of(f"{name}.ttl", options.get("ttl"), ("30m", "12h"))
 
 
-def _identifier(name: str, fields: Mapping[str, Any]) -> None:
-    optional_text(name, fields[name], 128)
-
-
-_CHECKS: Mapping[str, Callable[[str, Mapping[str, Any]], object]] = {
+_CHECKS: Mapping[str, Check] = {
     "audio": _audio,
-    "frequency_penalty": _penalty,
+    "frequency_penalty": _between(-2, 2),
     "logit_bias": _logit_bias,
     "metadata": _metadata,
     "modalities": _modalities,
     "moderation": _moderation,
     "prediction": _prediction,
-    "presence_penalty": _penalty,
+    "presence_penalty": _between(-2, 2),
     "prompt_cache_key": _plain(str),
     "prompt_cache_options": _cache_options,
     "prompt_cache_retention": _word("in_memory", "in-memory", "24h"),
-    "safety_identifier": _identifier,
+    "safety_identifier": lambda name, value: optional_text(name, value, 128),
     "service_tier": _word("auto", "default", "flex", "scale", "priority", "fast", "ultrafast"),
     "store": _plain(bool),
     "verbosity": _word("low", "medium", "high"),

@@ -104,7 +104,9 @@ def _grammar(path: str, value: object) -> Mapping[str, Json] | None:
 def _named_tool(path: str, value: object, tools: tuple[Tool, ...]) -> Tool:
     choice = member(path, value)
     kind: ToolKind = one_of(f"{path}.type", choice.get("type"), _KINDS)
-    return _known(path, kind, text(f"{path}.{kind}.name", member(f"{path}.{kind}", choice.get(kind)).get("name")), tools)
+    return _known(
+        path, kind, text(f"{path}.{kind}.name", member(f"{path}.{kind}", choice.get(kind)).get("name")), tools
+    )
 
 
 def _known(path: str, kind: ToolKind, name: object, tools: tuple[Tool, ...]) -> Tool:

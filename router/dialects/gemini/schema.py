@@ -3,6 +3,7 @@
 `parameters` and `responseSchema`, which are older, refuse much more of it.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -111,8 +112,8 @@ def _within(schema: Json, *, always: bool = False) -> Iterator[dict[str, Any]]:
 
 def _required(node: dict[str, Any], properties: dict[str, Any]) -> list[Json]:
     required = node.get("required")
-    names = required if isinstance(required, list) else []
-    return [properties[name] for name in names if isinstance(name, str) and name in properties]
+    names = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
+    return [properties[name] for name in names & properties.keys()]
 
 
 def _target(root: Json, reference: str) -> Json:
@@ -121,6 +122,8 @@ def _target(root: Json, reference: str) -> Json:
     found = root if start == "#" else None
     for step in steps:
         name = step.replace("~1", "/").replace("~0", "~")
-        inner = {str(place): item for place, item in enumerate(found)} if isinstance(found, list) else found
-        found = inner.get(name) if isinstance(inner, dict) else None
+        if isinstance(found, list):
+            found = found[int(name)] if re.fullmatch("[0-9]{1,6}", name) and int(name) < len(found) else None
+        else:
+            found = found.get(name) if isinstance(found, dict) else None
     return found

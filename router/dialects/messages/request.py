@@ -13,7 +13,7 @@ from router.types import ChatRequest, Effort, Json, ResponseFormat, Tool, ToolCh
 # Fields that only advise, or ask for what costs nothing to miss; Anthropic gets them with the rest of the body.
 _ADVISORY = frozenset({"cache_control", "context_management", "diagnostics", "fallbacks", "fallback_credit_token",
                        "inference_geo", "speed"})  # fmt: skip
-_ADVISORY_OUTPUT = frozenset({"task_budget"})
+_KNOWN_OUTPUT = frozenset({"effort", "format", "task_budget"})  # the last one advises
 _EFFORTS: tuple[Effort, ...] = tuple(effort for effort in get_args(Effort) if effort not in ("none", "minimal"))
 _DISPLAYS = (None, "summarized", "omitted")
 _SERVICE_TIERS = {"auto": "auto", "standard_only": "default"}
@@ -32,7 +32,9 @@ def decode_request(body: bytes) -> ChatRequest:
 
 def decode_count_request(body: bytes) -> ChatRequest:
     """The same for a request to count tokens, which limits no answer."""
-    return _request(body, read_object(body), None)
+    found = read_object(body)
+    found.pop("max_tokens", None)
+    return _request(body, found, None)
 
 
 def _request(body: bytes, found: dict[str, Any], max_tokens: int | None) -> ChatRequest:
@@ -79,8 +81,9 @@ def _native_names(
             yield f"tools[{index}].allowed_callers"
     if max_tokens == 0:
         yield "max_tokens: 0"
-    for name in output.keys() - {"effort", "format"} - _ADVISORY_OUTPUT:
-        yield f"output_config.{name[:40]}"
+    for name in output:
+        if name not in _KNOWN_OUTPUT:
+            yield f"output_config.{name[:40]}"
     for name, value in rest.items():
         if name not in _ADVISORY and value not in (None, False, [], {}):
             yield name[:40]
@@ -95,7 +98,7 @@ def _listed_tools(value: object) -> list[Mapping[str, Json]]:
     names: set[str] = set()
     for index, tool in enumerate(tools):
         fields.given(f"tools[{index}].type", tool.get("type"), str)
-        name = str(tool.get("name", f"[{index}]"))
+        name = str(tool.get("name") or [index])  # sets of tools have none
         if name in names:
             raise wrong(f"tools[{index}].name", f"tools[{index}].name is {name[:80]!r}, as another tool's is")
         names.add(name)

@@ -64,7 +64,7 @@ def _choice(choice: Mapping[str, Any], id_: str, model: str, make_id: Callable[[
 
 
 def _whole_call(call: Any, make_id: Callable[[], str]) -> ToolCall:
-    kind, name, text = _called(call) if isinstance(call, dict) else ("function", None, "")
+    kind, name, text = _called(call if isinstance(call, dict) else {})
     if not isinstance(name, str):
         raise UpstreamError("protocol", "the provider's tool call has no name")
     return ToolCall(str(call.get("id") or make_id()), name, text or _nothing(kind), kind)

@@ -100,13 +100,21 @@ def _raw_fields(request: ChatRequest, model: Model) -> dict[str, Any]:
     fields = rules.raw_fields(request.raw)
     if request.previous is not None and model.provider.name not in (request.held_by, request.bound_to):
         del fields["previous_response_id"]
-        fields["input"] = [*as_sent(request.history), *as_sent(_own_items(fields))]
-    elif any(mark in bytes(fields.get("input", b"")) for mark in _TO_LOOK_AT):
+        fields["input"] = [*as_sent(_history(request)), *as_sent(_own_items(fields))]
+    elif _is_to_look_at(bytes(fields.get("input", b""))):
         fields["input"] = as_sent(_own_items(fields))
     return fields
 
 
-_TO_LOOK_AT = (b'"id"', b'"call_id"', b'"reasoning"', b"null")  # an input without them goes out byte by byte
+def _history(request: ChatRequest) -> list[Json]:
+    """The turns before, without the reasoning that another provider of this dialect has sealed."""
+    foreign = request.held_by is not None
+    return [item for item in request.history if not (foreign and item.get("type") == "reasoning")]
+
+
+def _is_to_look_at(given: bytes) -> bool:
+    """An input that is a text, or holds nothing that may have to go, is sent byte by byte."""
+    return given.startswith(b"[") and any(mark in given for mark in (b'"id"', b'"call_id"', b'"reasoning"', b"null"))
 
 
 def _own_items(fields: dict[str, Any]) -> list[Json]:
@@ -157,10 +165,13 @@ def _tool_document(tool: Tool) -> dict[str, Any]:
     if tool.kind == "custom":
         grammar = {"type": "grammar", **tool.grammar} if tool.grammar else None
         return _given(type="custom", name=tool.name, description=tool.description, format=grammar)
-    parameters = {"type": "object", "properties": {}} if tool.parameters is None else tool.parameters
+    parameters = _NO_PARAMETERS if tool.parameters is None else tool.parameters
     return _given(
         type="function", name=tool.name, description=tool.description, parameters=parameters, strict=bool(tool.strict)
     )
+
+
+_NO_PARAMETERS = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
 def _format_document(format_: ResponseFormat) -> dict[str, Any] | None:

@@ -181,8 +181,8 @@ def reasoning_item(id_: str, thought: Reasoning, sealed_by: str | None) -> Docum
     """`sealed_by` is the provider's name of the model, None where the caller wants no seals."""
     summary = [summary_part(thought.text)] if thought.text else []
     item: Document = {"id": id_, "type": "reasoning", "summary": summary}
-    if sealed_by is not None:
-        item["encrypted_content"] = seals.wrap(thought, sealed_by)
+    if sealed_by is not None and thought.seal is not None:
+        item["encrypted_content"] = seals.wrap(thought.seal, thought, sealed_by)
     return item
 
 

@@ -25,11 +25,10 @@ def is_ours(text: str) -> bool:
     return text.startswith(WRAPPED)
 
 
-def wrap(thought: Reasoning, model: str) -> str | None:
-    """The text that stands for this reasoning of the provider's `model`, None when nothing seals it."""
-    seal = thought.seal
-    if seal is None or seal.wire == "responses":
-        return seal.value if seal else None
+def wrap(seal: Seal, thought: Reasoning, model: str) -> str:
+    """The text that stands for this reasoning of the provider's `model`, which `seal` proves."""
+    if seal.wire == "responses":
+        return seal.value
     document = msgspec.json.encode(_Wrapped(seal.wire, seal.model or model, seal.value, thought.text, thought.hidden))
     return WRAPPED + base64.urlsafe_b64encode(document).decode()
 

@@ -1,0 +1,255 @@
+"""Answers of chat completions on their way to a caller of chat completions: as they came, but for the model's name.
+
+Compatible servers leave out what OpenAI's own SDKs count on. From the first event that lacks something on, a stream is
+written anew from what it says; a whole answer that does is not passed at all.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from router.dialects import Frame, one_line, with_members
+from router.dialects.chat.answer import DONE, StreamEncoder, encode_error, told_reason
+from router.errors import RouterError
+from router.sse import Event, data_event
+from router.types import Delta, Finished, TextDelta, ToolCallDelta, ToolCallStarted, UsageReported
+
+# --- what a complete answer has -----------------------------------------------------------------------------------
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Custom(msgspec.Struct, gc=False):
+    name: str | None = None
+    input: str | None = None
+
+
+class _CallPiece(msgspec.Struct, gc=False):
+    index: int
+    id: str | None = None
+    type: str | None = None
+    function: _Function | None = None
+    custom: _Custom | None = None
+
+    @property
+    def opening(self) -> tuple[int, str | None, str | None, str | None] | None:
+        """What a call's first piece has and no other: SDKs join the strings of all pieces."""
+        name = self.function.name if self.function else self.custom.name if self.custom else None
+        return (self.index, self.id, self.type, name) if self.id or name else None
+
+    @property
+    def given(self) -> str | None:
+        return self.function.arguments if self.function else self.custom.input if self.custom else None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    role: str | None = None
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_CallPiece] | None = None
+    function_call: _Function | None = None
+
+
+class _ChunkChoice(msgspec.Struct, gc=False):
+    index: int
+    delta: _Delta
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    id: str
+    object: str
+    created: int
+    choices: list[_ChunkChoice]
+    usage: _Usage | None = None
+
+
+class _WholeFunction(msgspec.Struct, gc=False):
+    name: str
+    arguments: str
+
+
+class _WholeCustom(msgspec.Struct, gc=False):
+    name: str
+    input: str
+
+
+class _FunctionCall(msgspec.Struct, gc=False, tag_field="type", tag="function"):
+    id: str
+    function: _WholeFunction
+
+
+class _CustomCall(msgspec.Struct, gc=False, tag_field="type", tag="custom"):
+    id: str
+    custom: _WholeCustom
+
+
+class _Message(msgspec.Struct, gc=False):
+    role: str
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_FunctionCall | _CustomCall] | None = None
+    function_call: _WholeFunction | None = None
+
+
+class _WholeChoice(msgspec.Struct, gc=False):
+    index: int
+    message: _Message
+    finish_reason: Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+
+class _Completion(msgspec.Struct, gc=False):
+    id: str
+    object: str
+    created: int
+    choices: list[_WholeChoice]
+    usage: _Usage | None = None
+
+
+_COMPLETE_CHUNK = msgspec.json.Decoder(_Chunk)
+_COMPLETE = msgspec.json.Decoder(_Completion)
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])  # as they came: exact, and faster than a pattern
+
+
+def _complete_chunk(data: bytes) -> _Chunk | None:
+    try:
+        return _COMPLETE_CHUNK.decode(data)
+    except msgspec.DecodeError:
+        return None
+
+
+# --- a whole answer -----------------------------------------------------------------------------------------------
+
+
+def whole_passthrough(body: bytes, frame: Frame, extra: Mapping[str, Any]) -> bytes | None:
+    """A chat.completion as it came, except for the model's name; None when it isn't complete."""
+    try:
+        completion = _COMPLETE.decode(body)
+    except msgspec.DecodeError:
+        return None
+    legacy = frame.request.legacy_functions
+    if not completion.choices or not all(_is_consistent(choice, legacy) for choice in completion.choices):
+        return None
+    fields: dict[str, Any] = {**_MEMBERS.decode(body), "model": frame.model}
+    return msgspec.json.encode({**fields, **extra})
+
+
+def _is_consistent(choice: _WholeChoice, legacy: bool) -> bool:
+    """Whether its calls are in the form that the caller's tools came in, and its end says that there are some."""
+    new, old = choice.message.tool_calls, choice.message.function_call
+    if (new if legacy else old) or choice.finish_reason == ("tool_calls" if legacy else "function_call"):
+        return False
+    return choice.finish_reason != "stop" or not (new or old)
+
+
+# --- a stream -----------------------------------------------------------------------------------------------------
+
+
+class Passthrough:
+    """Chat chunks as they came, except for the model's name. From the finish on, the newest chunk is held back."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._model = msgspec.Raw(msgspec.json.encode(frame.model))
+        self._include_usage = frame.request.include_usage
+        self._legacy = frame.request.legacy_functions
+        self._head: dict[str, Any] = {}  # what every chunk has in common
+        self._opened: set[int] = set()  # the choices whose role has been said
+        self._said: list[Delta] = []  # of what has passed, all that matters for what may have to be written
+        self._finished = False
+        self._held = b""
+        self._encoder: StreamEncoder | None = None  # once something was not complete
+
+    def feed(self, event: Event, deltas: Sequence[Delta]) -> bytes:
+        if self._encoder is not None:
+            return b"".join([self._encoder.feed(delta) for delta in deltas])
+        if event.data.startswith(b"[DONE]"):
+            return b""
+        chunk = _complete_chunk(event.data)
+        if chunk is None or not self._passes(chunk, deltas):
+            return self._take_over(deltas)
+        if not chunk.choices and not self._include_usage and _is_usage_alone(deltas):
+            return b""  # we asked for it, the caller did not
+        return self._pass_on(event, chunk, deltas)
+
+    def finish(self, extra: Mapping[str, Any]) -> bytes:
+        if self._encoder is not None:
+            return self._encoder.finish(extra)
+        return data_event(with_members(self._held, extra)) + DONE
+
+    def fail(self, error: RouterError) -> bytes:
+        return data_event(encode_error(error, ""))
+
+    def whole(self) -> None:
+        return None
+
+    def _passes(self, chunk: _Chunk, deltas: Sequence[Delta]) -> bool:
+        """Whether a chunk that has all members also says what its deltas say, in a way that SDKs understand."""
+        reasons, calling = [], False
+        for choice in chunk.choices:
+            if bool(choice.delta.role) == (choice.index in self._opened):
+                return False  # a role is said first and never again: SDKs join what comes twice
+            if choice.finish_reason:
+                reasons.append(choice.finish_reason)
+            calling = calling or bool(choice.delta.tool_calls or choice.delta.function_call)
+        if reasons != [told_reason(delta.reason, self._legacy) for delta in deltas if isinstance(delta, Finished)]:
+            return False
+        return not calling or _says_calls([choice.delta for choice in chunk.choices], deltas, self._legacy)
+
+    def _pass_on(self, event: Event, chunk: _Chunk, deltas: Sequence[Delta]) -> bytes:
+        if not self._head:
+            self._head = {"id": chunk.id, "created": chunk.created}
+        self._opened.update([choice.index for choice in chunk.choices])
+        for delta in deltas:
+            if isinstance(delta, Finished):
+                self._finished = True
+            elif not isinstance(delta, TextDelta):
+                self._said.append(delta)
+        fields = _MEMBERS.decode(event.data)
+        fields["model"] = self._model
+        data = one_line(msgspec.json.encode(fields))
+        if not self._finished:
+            return data_event(data)
+        ready, self._held = self._held, data
+        return data_event(ready) if ready else b""
+
+    def _take_over(self, deltas: Sequence[Delta]) -> bytes:
+        """Write what the stream says from here on, as the end of what has passed."""
+        self._encoder = StreamEncoder(self._frame)
+        for delta in self._said:
+            self._encoder.feed(delta)
+        self._encoder.head |= self._head
+        self._encoder.opened = self._opened
+        held = data_event(self._held) if self._held else b""
+        return held + b"".join([self._encoder.feed(delta) for delta in deltas])
+
+
+def _is_usage_alone(deltas: Sequence[Delta]) -> bool:
+    """Whether an event reports usage and nothing else."""
+    return bool(deltas) and all(isinstance(delta, UsageReported) for delta in deltas)
+
+
+def _says_calls(pieces: Sequence[_Delta], deltas: Sequence[Delta], legacy: bool) -> bool:
+    """Whether the tool calls in these pieces are those that were made out: with id, type, name, and a count of ours."""
+    started = [delta for delta in deltas if isinstance(delta, ToolCallStarted)]
+    if legacy:
+        names = [piece.function_call.name for piece in pieces if piece.function_call and piece.function_call.name]
+        return names == [call.name for call in started] and not any(piece.tool_calls for piece in pieces)
+    calls = [call for piece in pieces for call in piece.tool_calls or ()]
+    return (
+        not any(piece.function_call for piece in pieces)
+        and [call.opening for call in calls if call.opening]
+        == [(call.index, call.id, call.kind, call.name) for call in started]
+        and [call.index for call in calls if call.given]
+        == [delta.index for delta in deltas if isinstance(delta, ToolCallDelta)]
+    )
