@@ -21,7 +21,18 @@ from router import __version__, log
 from router.catalog import Provider
 from router.classifiers import GENERAL, CustomClass, rules
 from router.decision import Classification
-from router.dialects import ClientFace, ServerFace, anthropic, chat, gemini, openai, responses
+from router.dialects import (
+    ClientFace,
+    ServerFace,
+    anthropic,
+    chat,
+    completions,
+    gemini,
+    messages,
+    openai,
+    openai_responses,
+    responses,
+)
 from router.embed import Embedder
 from router.errors import ConfigError
 from router.evidence.sqlite import open_pool, sqlite_path
@@ -45,9 +56,20 @@ from router.upstream import Deadlines, HttpTransport, Upstream
 from router.web import calls, errors, models, ops, router_api
 from router.web import responses as stored_answers
 from router.web.auth import Key, Keys
+from router.web.messages import Counter, count_route
 
-FACES: dict[Wire, ClientFace] = {"chat": openai.FACE, "messages": anthropic.FACE, "gemini": gemini.FACE}
-DOORS: dict[str, ServerFace] = {"/v1/chat/completions": chat.FACE, "/v1/responses": responses.FACE}
+FACES: dict[Wire, ClientFace] = {
+    "chat": openai.FACE,
+    "responses": openai_responses.FACE,
+    "messages": anthropic.FACE,
+    "gemini": gemini.FACE,
+}
+DOORS: dict[str, ServerFace] = {
+    "/v1/chat/completions": chat.FACE,
+    "/v1/completions": completions.FACE,
+    "/v1/responses": responses.FACE,
+    "/v1/messages": messages.FACE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +135,7 @@ def build(settings: Settings, read_again: Callable[[], Settings]) -> Application
     asgi = Litestar(
         [
             *(calls.route(path, face, proxy.handle, door) for path, face in DOORS.items()),
+            count_route(Counter(router, upstream, FACES), door),
             calls.route("/v1/embeddings", chat.FACE, embedder.handle, door),
             *stored_answers.routes(sessions, keys),
             *models.routes(router, keys),

@@ -102,6 +102,7 @@ class Call:
         return self._row("ok", None)
 
     def failed(self, error: UpstreamError) -> EvidenceRow:
+        self.usage = error.usage or self.usage
         return self._row("truncated" if error.kind == "truncated" else "error", error.kind)
 
     def broken(self) -> EvidenceRow:

@@ -22,6 +22,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Literal
 
+from router.types import Usage
+
 UpstreamKind = Literal[
     "connect",  # no connection, or reset before any byte of the answer
     "timeout",  # one of our deadlines
@@ -146,7 +148,8 @@ _UPSTREAM: dict[UpstreamKind, tuple[int, str, str]] = {
 
 
 class UpstreamError(RouterError):
-    """A provider's failure. `kind` decides status, type, code and `retryable`; `upstream_status` is its own."""
+    """A provider's failure. `kind` decides status, type, code and `retryable`; `upstream_status` is its own, `usage`
+    what was used up all the same, where the provider said so."""
 
     def __init__(
         self,
@@ -157,8 +160,10 @@ class UpstreamError(RouterError):
         param: str | None = None,
         code: str | None = None,
         retry_after_s: float | None = None,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(message[:PROVIDER_TEXT_LIMIT], param=param, retry_after_s=retry_after_s)
+        self.usage = usage
         self.kind: UpstreamKind = kind
         self.upstream_status = upstream_status
         self.retryable = kind in RETRYABLE  # by another target

@@ -47,6 +47,16 @@ def obstacles(request: ChatRequest, model: Model) -> Iterator[str]:
             yield f"{name}: strict mode {problem}"
 
 
+def long_names(request: ChatRequest) -> Iterator[str]:
+    """The tools of another API's caller that have longer names than OpenAI takes."""
+    for index, tool in enumerate(request.tools):
+        if len(tool.name) > _LONGEST_NAME:
+            yield f"tools[{index}].function.name: this model takes {_LONGEST_NAME} characters at most"
+
+
+_LONGEST_NAME = 64
+
+
 def effort(request: ChatRequest, model: Model) -> Effort | None:
     """The caller's before the model's own; None leaves it to the provider."""
     return request.effort or model.effort

@@ -39,5 +39,7 @@ def whole(
 ) -> bytes:
     """The caller's document of a whole answer, which came as `body` and says `response`."""
     if face.whole_passthrough is not None and face.wire == spoken:
-        return face.whole_passthrough(body, frame, extra)
+        passed = face.whole_passthrough(body, frame, extra)
+        if passed is not None:
+            return passed
     return face.encode_response(response, frame, extra)

@@ -128,7 +128,7 @@ class ServerFace:
     encode_error      the format's own error document; the second argument is the request id
     stream_encoder    a new encoder for one stream
     passthrough       the relay of a stream that is in this format already; None when no provider speaks it
-    whole_passthrough the same for a whole answer
+    whole_passthrough the same for a whole answer; it gives None for one that lacks what the format requires
     """
 
     wire: Wire
@@ -137,7 +137,7 @@ class ServerFace:
     encode_error: Callable[[RouterError, str], bytes]
     stream_encoder: Callable[[Frame], StreamEncoder]
     passthrough: Callable[[Frame], StreamRelay] | None = None
-    whole_passthrough: Callable[[bytes, Frame, Mapping[str, Any]], bytes] | None = None
+    whole_passthrough: Callable[[bytes, Frame, Mapping[str, Any]], bytes | None] | None = None
 
 
 # --- what both share -----------------------------------------------------------------------------------

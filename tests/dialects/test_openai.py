@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.catalog import Model, Provider
-from router.dialects import chat
+from router.dialects import Frame, chat
 from router.dialects.openai import FACE
 from router.errors import UpstreamError
 from router.sse import Event, EventParser
@@ -27,6 +27,7 @@ from router.types import (
     Image,
     Message,
     Part,
+    Reasoning,
     ReasoningDelta,
     Refusal,
     ResponseFormat,
@@ -54,6 +55,7 @@ PLAIN = Model("local", replace(PROVIDER, api_key=None), "qwen3:8b", max_tokens_f
 
 HELLO = Message("user", (Text("Hello"),))
 HELLO_TURN = {"role": "user", "content": "Hello"}
+ASKED = ChatRequest("auto", (HELLO,))
 WEATHER = Tool("get_weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}})
 NOW = Tool("now")
 CALL = ToolCall("call_1", "get_weather", '{"city":"Oslo"}')
@@ -66,7 +68,7 @@ def no_id() -> str:
 def asked(**fields: Any) -> ChatRequest:
     """The request of a caller who sent these fields."""
     document = {"model": "auto", "messages": [HELLO_TURN], **fields}
-    return chat.decode_request(json.dumps(document, ensure_ascii=False).encode())
+    return chat.FACE.decode_request(json.dumps(document, ensure_ascii=False).encode())
 
 
 def sent(request: ChatRequest, model: Model = PLAIN) -> dict[str, Any]:
@@ -97,7 +99,7 @@ def test_the_callers_bytes_are_kept_but_for_the_model() -> None:
     messages = b'[{"role":"user","content":"say \\"model\\":\\"auto\\" \\u00e9\\ud83c\\udf88 \\/ {\\"model\\": 1}"}]'
     body = b'{"messages": ' + messages + b', "zeta": 1.50e1, "model": "auto", "alpha": {"model": "auto"}}'
 
-    wire = FACE.encode_request(chat.decode_request(body), PLAIN)
+    wire = FACE.encode_request(chat.FACE.decode_request(body), PLAIN)
 
     assert wire.body == b'{"messages":' + messages + b',"zeta":1.50e1,"model":"qwen3:8b","alpha":{"model": "auto"}}'
 
@@ -418,8 +420,8 @@ def requests(draw: st.DrawFn) -> ChatRequest:
 def test_the_faces_meet(request: ChatRequest) -> None:
     model = replace(PLAIN, efforts=("low", "high"))
 
-    once = chat.decode_request(FACE.encode_request(request, model).body)
-    twice = chat.decode_request(FACE.encode_request(once, model).body)
+    once = chat.FACE.decode_request(FACE.encode_request(request, model).body)
+    twice = chat.FACE.decode_request(FACE.encode_request(once, model).body)
 
     expected = replace(request, model="qwen3:8b", include_usage=request.stream)
     assert replace(once, raw=b"") == expected
@@ -461,7 +463,7 @@ EXPECTED = {
         "deepseek-v4",
         "90",
         "stop",
-        reasoning="Nine tens are ninety.",
+        thoughts=(Reasoning("Nine tens are ninety."),),
         usage=Usage(9, 30, reasoning_tokens=21),
     ),
     "careless": ChatResponse(
@@ -491,7 +493,7 @@ def stream(name: str) -> bytes:
 
 def decode(blocks: Iterable[bytes]) -> tuple[list[Delta], bool]:
     """What a stream says, and whether it is complete."""
-    parser, decoder = EventParser(), FACE.stream_decoder(no_id)
+    parser, decoder = EventParser(), FACE.stream_decoder(ASKED, no_id)
     deltas = [delta for block in blocks for event in parser.feed(block) for delta in decoder.feed(event)]
     return deltas, decoder.complete
 
@@ -509,13 +511,13 @@ def chunks(*deltas: dict[str, Any], finish: str | None = "stop", done: bool = Tr
 
 def folded(events: Iterable[Event]) -> ChatResponse:
     counter = itertools.count(1)
-    decoder = FACE.stream_decoder(lambda: f"made_{next(counter)}")
+    decoder = FACE.stream_decoder(ASKED, lambda: f"made_{next(counter)}")
     return fold(delta for event in events for delta in decoder.feed(event))
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_whole_answer_is_read(name: str) -> None:
-    assert FACE.decode_response(bytes(whole(name).body), no_id) == EXPECTED[name]
+    assert FACE.decode_response(bytes(whole(name).body), ASKED, no_id) == EXPECTED[name]
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -552,8 +554,9 @@ def test_a_stream_cut_before_its_end_is_never_complete(name: str) -> None:
 @pytest.mark.parametrize("name", ["text", "tools", "length", "refusal", "filtered", "reasoning"])
 def test_what_our_own_server_face_streams_folds_to_the_same_answer(name: str) -> None:
     deltas, _ = decode([stream(name)])
-    encoder = chat.StreamEncoder(model=EXPECTED[name].model, created=1, include_usage=True)
-    written = b"".join([*(encoder.feed(delta) for delta in deltas), encoder.finish()])
+    frame = Frame(replace(ASKED, stream=True, include_usage=True), EXPECTED[name].model, 1, "r1")
+    encoder = chat.FACE.stream_encoder(frame)
+    written = b"".join([*(encoder.feed(delta) for delta in deltas), encoder.finish({})])
 
     again, complete = decode([written])
 
@@ -566,9 +569,9 @@ def test_what_our_own_server_face_streams_folds_to_the_same_answer(name: str) ->
 def test_what_our_own_server_face_writes_is_read_as_the_same_answer(name: str) -> None:
     response = replace(EXPECTED[name], id=f"chatcmpl-{name}")
 
-    written = chat.encode_response(response, model=response.model, created=1)
+    written = chat.FACE.encode_response(response, Frame(ASKED, response.model, 1, "r1"), {})
 
-    assert FACE.decode_response(written, no_id) == response
+    assert FACE.decode_response(written, ASKED, no_id) == response
 
 
 # --- careless servers ----------------------------------------------------------------------------------
@@ -651,14 +654,14 @@ def test_an_answer_without_id_or_model_gets_an_id() -> None:
 def test_a_usage_is_read_as_far_as_it_goes(usage: dict[str, Any]) -> None:
     document = {"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}], "usage": usage}
 
-    assert FACE.decode_response(json.dumps(document).encode(), lambda: "id").usage == Usage(5, 2)
+    assert FACE.decode_response(json.dumps(document).encode(), ASKED, lambda: "id").usage == Usage(5, 2)
 
 
 @pytest.mark.parametrize("usage", [None, "none", []])
 def test_a_usage_that_is_none_is_unknown(usage: object) -> None:
     document = {"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}], "usage": usage}
 
-    assert FACE.decode_response(json.dumps(document).encode(), lambda: "id").usage is None
+    assert FACE.decode_response(json.dumps(document).encode(), ASKED, lambda: "id").usage is None
 
 
 def test_running_totals_replace_each_other() -> None:
@@ -674,7 +677,7 @@ def test_a_text_in_parts_is_joined() -> None:
     content = [{"type": "thinking", "thinking": []}, {"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     document = {"choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
 
-    assert FACE.decode_response(json.dumps(document).encode(), lambda: "id").text == "ab"
+    assert FACE.decode_response(json.dumps(document).encode(), ASKED, lambda: "id").text == "ab"
 
 
 # --- what is no answer ---------------------------------------------------------------------------------
@@ -718,7 +721,7 @@ def test_done_without_a_finish_reason_is_a_truncated_answer() -> None:
 
 
 def test_a_finish_reason_without_done_is_not_complete() -> None:
-    decoder = FACE.stream_decoder(no_id)
+    decoder = FACE.stream_decoder(ASKED, no_id)
     for event in chunks({"content": "x"}, done=False):
         decoder.feed(event)
 
@@ -746,7 +749,7 @@ def test_an_error_in_mid_stream_is_raised() -> None:
 )
 def test_an_error_in_a_200_is_what_it_says(error: object, kind: str) -> None:
     with pytest.raises(UpstreamError) as caught:
-        FACE.decode_response(json.dumps({"error": error}).encode(), no_id)
+        FACE.decode_response(json.dumps({"error": error}).encode(), ASKED, no_id)
     assert caught.value.kind == kind
 
 
@@ -771,14 +774,14 @@ def test_an_error_in_a_200_is_what_it_says(error: object, kind: str) -> None:
 )
 def test_what_is_no_completion_is_a_broken_protocol(body: bytes) -> None:
     with pytest.raises(UpstreamError) as caught:
-        FACE.decode_response(body, lambda: "id")
+        FACE.decode_response(body, ASKED, lambda: "id")
     assert caught.value.kind == "protocol"
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"[]", b"5", b'{"choices":[{"delta":{"content":5}}]}'])
 def test_what_is_no_chunk_is_a_broken_protocol(data: bytes) -> None:
     with pytest.raises(UpstreamError) as caught:
-        FACE.stream_decoder(lambda: "id").feed(Event(data))
+        FACE.stream_decoder(ASKED, lambda: "id").feed(Event(data))
     assert caught.value.kind == "protocol"
 
 

@@ -139,11 +139,23 @@ def test_a_provider_without_credit_is_passed_over_and_a_retry_is_not_asked_for(
     assert pinned.json()["error"]["code"] == "insufficient_quota" and pinned.headers["x-should-retry"] == "false"
 
 
-def test_the_cost_of_another_service_tier_is_unknown_and_not_wrong(proxy: Running) -> None:
+@pytest.mark.parametrize(
+    ("billed", "usd"),
+    [("default", 0.0035), ("priority", 0.00875), ("flex", 0.00175), ("scale", None)],
+)
+def test_a_call_costs_what_the_tier_costs_that_it_was_billed_as(
+    proxy: Running, providers: Providers, billed: str, usd: float | None
+) -> None:
     before = len(proxy.rows())
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 100, "completion_tokens": 100, "total_tokens": 200}
+    body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
+    answer = json.dumps({**body, "service_tier": billed}).encode()
+    providers.fail("openai", Status(200, answer, {"content-type": "application/json"}))
+
     assert proxy.chat("Hello", model="gpt-5.5", service_tier="priority").status_code == 200
-    row = proxy.rows(before + 1)[-1]
-    assert row.cost_usd is None and row.output_tokens
+
+    assert proxy.rows(before + 1)[-1].cost_usd == (usd if usd is None else pytest.approx(usd))
 
 
 def test_an_explanation_says_who_served_after_a_fallback(proxy: Running, providers: Providers) -> None:
@@ -166,3 +178,15 @@ def test_a_decision_is_still_told_after_a_restart(tmp_path: Path, simulated: Run
     with running(tmp_path) as again:
         document = again.client.get(f"/v1/router/decisions/{headers['x-router-decision']}").json()
     assert document["served_by"] == headers["x-router-model"] and document["task_class"] == "general"
+
+
+def test_what_a_malformed_call_used_up_is_in_its_row(proxy: Running, providers: Providers) -> None:
+    before = len(proxy.rows())
+    golden = Path(__file__).parents[1] / "golden" / "gemini" / "malformed_call.json"
+    providers.fail("gemini", Status(200, golden.read_bytes(), {"content-type": "application/json"}))
+
+    assert proxy.chat("Hello", model="gemini-3.1-pro").status_code == 502
+
+    row = proxy.rows(before + 1)[-1]
+    assert (row.outcome, row.error_kind, row.input_tokens) == ("error", "protocol", 120)
+    assert row.cost_usd == pytest.approx(0.00024)

@@ -1,5 +1,6 @@
 """Anthropic as the simulated provider: what it refuses and says, against values from Anthropic's documents."""
 
+import base64
 import json
 from typing import Any
 
@@ -146,6 +147,35 @@ REFUSED = {
             messages=[USER, said({"type": "thinking", "thinking": "hm", "signature": "x"}, role="assistant"), USER]
         ),
         "Invalid `signature` in `thinking` block",
+    ),
+    "foreign redacted thinking": (
+        request(
+            messages=[USER, said({"type": "redacted_thinking", "data": "AAAA"}, text("a"), role="assistant"), USER]
+        ),
+        "Invalid `data` in `redacted_thinking` block",
+    ),
+    "thinking between tools of another model": (
+        request(thinking={"type": "between_tools"}),
+        '"thinking.type.between_tools" is not supported',
+    ),
+    "an hour's cache after five minutes'": (
+        request(
+            system=[{**text("a"), "cache_control": {"type": "ephemeral"}}],
+            messages=[said({**text("a"), "cache_control": {"type": "ephemeral", "ttl": "1h"}})],
+        ),
+        "must not come after a ttl='5m' cache_control block",
+    ),
+    "a cache for a day": (
+        request(system=[{**text("a"), "cache_control": {"type": "ephemeral", "ttl": "24h"}}]),
+        "system.0.cache_control.ttl",
+    ),
+    "a cache mark of another kind on a tool": (
+        request(tools=[{**WEATHER, "cache_control": {"type": "permanent"}}]),
+        "tools.0.custom.cache_control",
+    ),
+    "unknown tool of the provider": (
+        request(tools=[{"type": "teleport_20250101", "name": "a"}]),
+        "tools.0: Input tag 'teleport_20250101'",
     ),
     "temperature": (request(temperature=0), "`temperature` is deprecated for this model."),
     "top_p": (request(top_p=0.5), "`top_p` is deprecated for this model."),
@@ -472,3 +502,123 @@ def test_max_tokens_and_stop_sequences_end_an_answer_by_name() -> None:
     assert (cut["stop_reason"], cut["usage"]["output_tokens"]) == ("max_tokens", 5)
     assert (stopped["stop_reason"], stopped["stop_sequence"]) == ("stop_sequence", "simulated")
     assert stopped["content"] == [text("This is a ")]
+
+
+def test_a_signature_fits_neither_another_text_nor_another_provider_but_other_models_are_ignored() -> None:
+    shown = {"thinking": {"type": "adaptive", "display": "summarized"}}
+    blocks = [whole(request(model, **shown))["content"][0] for model in ("claude-opus-4-7", "claude-opus-4-8")]
+    assert blocks[0]["signature"] != blocks[1]["signature"]
+    assert ask(request(messages=[USER, said(blocks[1], text("a"), role="assistant"), USER]))[0] == 200
+    renamed = base64.b64encode(base64.b64decode(blocks[0]["signature"]).replace(b"4-7", b"4-8")).decode()
+    spoiled = {**blocks[0], "signature": renamed}
+    assert ask(request(messages=[USER, said(spoiled, text("a"), role="assistant"), USER]))[0] == 400
+
+
+def test_redacted_thinking_comes_without_text_and_goes_back_unchanged_only() -> None:
+    asked = request(thinking={"type": "adaptive"}, messages=[{"role": "user", "content": "[[redact]]"}])
+    block = whole(asked)["content"][0]
+    assert (block["type"], set(block)) == ("redacted_thinking", {"type", "data"})
+    events = [event for event in stream(asked) if event.get("index") == 0]
+    assert [event["type"] for event in events] == ["content_block_start", "content_block_stop"]
+    assert events[0]["content_block"] == block
+    for replayed, status in ((block, 200), ({**block, "data": "AAAA"}, 400)):
+        assert ask(request(messages=[USER, said(replayed, text("a"), role="assistant"), USER]))[0] == status
+
+
+def test_thoughts_come_before_tool_calls_and_never_last() -> None:
+    thought = whole(request(thinking={"type": "adaptive"}))["content"][0]
+    for blocks, after, why in (
+        ((USE, thought, text("a")), said(RESULT), "Expected `thinking` or `redacted_thinking`, but found `tool_use`"),
+        ((text("a"), thought), USER, "The final block in an assistant message cannot be `thinking`."),
+    ):
+        status, chunks = ask(request(messages=[USER, said(*blocks, role="assistant"), after]))
+        assert status == 400
+        assert why in json.loads(chunks[0])["error"]["message"]
+
+
+def test_thoughts_between_tool_calls_are_taken_back() -> None:
+    thinking = {"type": "adaptive", "display": "summarized"}
+    asked = request(thinking=thinking, tools=[WEATHER], messages=[{"role": "user", "content": "get_weather"}])
+    first = whole(asked)["content"]
+    assert [block["type"] for block in first] == ["thinking", "text", "tool_use"]
+    result = {**RESULT, "tool_use_id": first[-1]["id"]}
+    messages = [*asked["messages"], said(*first, role="assistant"), said(result)]
+    second = whole({**asked, "messages": messages})["content"]
+    assert [block["type"] for block in second] == ["thinking", "text"]
+    messages += [said(*second, role="assistant"), USER]
+    assert ask({**asked, "messages": messages})[0] == 200
+
+
+def test_cache_writes_are_counted_by_how_long_they_hold() -> None:
+    def creation(words: str, *ttls: str) -> Any:
+        marks = [{**text(words * 20_000), "cache_control": {"type": "ephemeral", "ttl": ttl}} for ttl in ttls]
+        usage = whole(request(messages=[said(*marks)]))["usage"]
+        split = usage["cache_creation"]
+        assert sum(split.values()) == usage["cache_creation_input_tokens"]
+        return split["ephemeral_5m_input_tokens"] > 0, split["ephemeral_1h_input_tokens"] > 0
+
+    written = [(creation(word, "5m"), creation(word, "1h"), creation(word, "1h", "5m")) for word in "abcdef"]
+    assert ((True, False), (False, True)) in {(five, hour) for five, hour, _ in written}
+    assert (True, True) in {both for _, _, both in written}
+
+
+def test_tokens_are_counted_without_an_answer() -> None:
+    counted = without(request(tools=[WEATHER], thinking={"type": "adaptive"}), "max_tokens")
+
+    def count(body: Any) -> tuple[int, Any]:
+        reply = answer(Call("/v1/messages/count_tokens", "", HEADERS, json.dumps(body).encode(), "0" * 32, 1))
+        return reply.status, json.loads(reply.chunks[0])
+
+    status, body = count(counted)
+    assert (status, set(body)) == (200, {"input_tokens"})
+    assert body["input_tokens"] == whole({**counted, "max_tokens": 2000})["usage"]["input_tokens"]
+    for field in ("max_tokens", "stream", "temperature", "metadata"):
+        status, body = count({**counted, field: 1})
+        assert (status, body["error"]["message"]) == (400, f"{field}: Extra inputs are not permitted")
+    assert count({**counted, "messages": []})[0] == 400
+
+
+def test_fields_of_a_beta_come_with_its_header() -> None:
+    asked = request(context_management={"edits": []})
+    assert ask(asked)[0] == 400
+    assert ask(asked, **{"anthropic-beta": "context-management-2025-06-27,something-new"})[0] == 200
+
+
+def test_the_providers_own_tools_and_what_they_found_are_taken() -> None:
+    search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+    used = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "a"}}
+    found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
+    messages = [USER, said(used, found, text("a"), role="assistant"), USER]
+    assert ask(request(tools=[search, WEATHER], messages=messages))[0] == 200
+
+
+def provoked(words: str, **fields: Any) -> dict[str, Any]:
+    return request(messages=[{"role": "user", "content": words}], **fields)
+
+
+def test_a_refusal_has_a_reason_and_no_content() -> None:
+    details = {
+        "type": "refusal",
+        "category": "general_harms",
+        "explanation": "I'm sorry, but I can't help with that.",
+    }
+    body = whole(provoked("[[refuse]]", thinking={"type": "adaptive"}))
+    assert (body["content"], body["stop_reason"], body["stop_details"]) == ([], "refusal", details)
+    events = stream(provoked("[[refuse]]"))
+    assert [event["type"] for event in events] == ["message_start", "ping", "message_delta", "message_stop"]
+    assert events[2]["delta"] == {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
+
+
+def test_visible_thoughts_can_be_provoked_where_thinking_is_not_off() -> None:
+    block = whole(provoked("[[think]]"))["content"][0]
+    assert (block["type"], block["thinking"]) == ("thinking", "Simulated thoughts: read the request, then answer it.")
+    assert whole(provoked("[[think]]", thinking={"type": "disabled"}))["content"][0]["type"] == "text"
+
+
+def test_half_an_answer_ends_by_max_tokens() -> None:
+    assert whole(provoked("[[length]]"))["stop_reason"] == "max_tokens"
+
+
+def test_odd_characters_come_in_arguments_too() -> None:
+    block = whole(provoked("[[unicode]] get_weather", tools=[WEATHER]))["content"][-1]
+    assert block["input"] == {"city": "simulated city one\u2028two\u0085three \U0001f389 \u6f22\u5b57"}

@@ -390,3 +390,57 @@ def test_the_token_limit_is_said_as_max_tokens() -> None:
     assert body["candidates"][0]["finishReason"] == "MAX_TOKENS"
     usage = body["usageMetadata"]
     assert usage["candidatesTokenCount"] + usage["thoughtsTokenCount"] == 10
+
+
+def test_candidates_differ_and_stream_as_they_are() -> None:
+    asked = config(candidateCount=2)
+    body = whole(asked)
+    assert [candidate["index"] for candidate in body["candidates"]] == [0, 1]
+    assert [candidate["finishReason"] for candidate in body["candidates"]] == ["STOP", "STOP"]
+    chunks = stream(asked)
+    assert [candidate["index"] for candidate in chunks[0]["candidates"]] == [0, 1]
+    texts = ["", ""]
+    for chunk in chunks:
+        for candidate in chunk["candidates"]:
+            texts[candidate["index"]] += candidate["content"]["parts"][0]["text"]
+    assert texts == [candidate["content"]["parts"][0]["text"] for candidate in body["candidates"]]
+    assert texts[0] != texts[1]
+    assert chunks[-1]["usageMetadata"] == body["usageMetadata"]
+    assert body["usageMetadata"]["thoughtsTokenCount"] == 512
+
+
+def test_log_probabilities_come_with_the_text_and_with_each_chunk() -> None:
+    candidate = whole(config(responseLogprobs=True, logprobs=2))["candidates"][0]
+    result = candidate["logprobsResult"]
+    assert "".join(one["token"] for one in result["chosenCandidates"]) == candidate["content"]["parts"][0]["text"]
+    assert {len(one["candidates"]) for one in result["topCandidates"]} == {2}
+    assert set(result["chosenCandidates"][0]) == {"token", "tokenId", "logProbability"}
+    assert candidate["avgLogprobs"] < 0
+    chunks = [chunk["candidates"][0] for chunk in stream(config(responseLogprobs=True, logprobs=2))]
+    results = [chunk["logprobsResult"] for chunk in chunks if "logprobsResult" in chunk]
+    assert [one for part in results for one in part["chosenCandidates"]] == result["chosenCandidates"]
+    assert set(whole(config(responseLogprobs=True))["candidates"][0]["logprobsResult"]) == {"chosenCandidates"}
+
+
+def provoked(words: str, **fields: Any) -> dict[str, Any]:
+    return request(user_says({"text": words}), **fields)
+
+
+def test_a_refusal_is_for_safety_and_has_no_content() -> None:
+    (candidate,) = whole(provoked("[[refuse]]"))["candidates"]
+    assert candidate["finishReason"] == "SAFETY"
+    assert "content" not in candidate
+    assert candidate["safetyRatings"][0]["blocked"] is True
+    assert stream(provoked("[[refuse]]"))[-1]["candidates"] == [candidate]
+
+
+def test_half_an_answer_and_visible_thoughts_can_be_provoked() -> None:
+    assert whole(provoked("[[length]]"))["candidates"][0]["finishReason"] == "MAX_TOKENS"
+    assert whole(provoked("[[think]]"))["candidates"][0]["content"]["parts"][0]["thought"] is True
+
+
+def test_of_two_calls_that_are_provoked_the_first_is_signed() -> None:
+    parts = whole(provoked("[[parallel]] [[unicode]]", tools=TOOLS))["candidates"][0]["content"]["parts"]
+    assert [part["functionCall"]["name"] for part in parts] == ["get_weather", "clock_now"]
+    assert ["thoughtSignature" in part for part in parts] == [True, False]
+    assert parts[0]["functionCall"]["args"]["city"].endswith("one\u2028two\u0085three \U0001f389 \u6f22\u5b57")

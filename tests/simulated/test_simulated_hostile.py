@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from router.simulated import Call, answer
+from router.simulated.openai_responses_items import encrypted_reasoning
 
 SCHEMA = {
     "type": "object",
@@ -25,6 +26,44 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "messages": [USER, {"role": "user", "content": [{"type": "text", "text": "get_weather"}]}],
         "tools": [{"type": "function", "function": {"name": "get_weather", "parameters": SCHEMA}}],
         "stream": True,
+    },
+    "/v1/responses": {
+        "model": "gpt-5.5",
+        "input": [
+            USER,
+            {"role": "user", "content": [{"type": "input_text", "text": "get_weather"}]},
+            {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": encrypted_reasoning("rs_1")},
+            {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "get_weather", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": "12"},
+        ],
+        "tools": [{"type": "function", "name": "get_weather", "parameters": SCHEMA}, {"type": "web_search"}],
+        "tool_choice": {
+            "type": "allowed_tools",
+            "mode": "auto",
+            "tools": [{"type": "function", "name": "get_weather"}],
+        },
+        "text": {"format": {"type": "json_schema", "name": "a", "schema": SCHEMA}, "verbosity": "low"},
+        "reasoning": {"effort": "low", "summary": "auto"},
+        "include": ["reasoning.encrypted_content"],
+        "stream": True,
+    },
+    "/v1/embeddings": {"model": "text-embedding-3-small", "input": [[1, 2], [3]], "dimensions": 9},
+    "/v1beta/models/gemini-embedding-001:batchEmbedContents": {
+        "requests": [
+            {
+                "model": "models/gemini-embedding-001",
+                "content": {"parts": [{"text": "a"}]},
+                "taskType": "RETRIEVAL_DOCUMENT",
+                "title": "a",
+                "outputDimensionality": 9,
+            }
+        ],
+    },
+    "/v1/messages/count_tokens": {
+        "model": "claude-opus-4-7",
+        "messages": [USER, {"role": "user", "content": [{"type": "text", "text": "get_weather"}]}],
+        "tools": [{"name": "get_weather", "input_schema": SCHEMA, "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
+        "cache_control": {"type": "ephemeral"},
     },
     "/v1/messages": {
         "model": "claude-opus-4-7",

@@ -66,6 +66,34 @@ def schema_format(schema: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 REFUSED = {
+    "audio answers": (request(modalities=["text", "audio"]), 400, "modalities", "unsupported_value"),
+    "a cache that is kept in memory": (
+        request(prompt_cache_retention="in_memory"),
+        400,
+        "prompt_cache_retention",
+        "unsupported_value",
+    ),
+    "cache options before gpt-5.6": (
+        request(prompt_cache_options={"mode": "explicit"}),
+        400,
+        "prompt_cache_options",
+        "unsupported_parameter",
+    ),
+    "functions beside tools": (request(functions=[{"name": "a"}], tools=[CLOCK]), 400, "functions", None),
+    "function_call without functions": (request(function_call="auto"), 400, "function_call", None),
+    "functions with gpt-5.6": (request("gpt-5.6", functions=[{"name": "a"}]), 400, "reasoning_effort", None),
+    "a function that is not there": (
+        request(functions=[{"name": "a"}], function_call={"name": "b"}),
+        400,
+        "function_call",
+        None,
+    ),
+    "oneOf in a strict schema": (
+        request(response_format=schema_format({"oneOf": [{"type": "string"}]}, strict=True)),
+        400,
+        "response_format",
+        "invalid_json_schema",
+    ),
     "no model": ({"messages": [USER]}, 400, None, None),
     "no messages": ({"model": "gpt-5.5"}, 400, "messages", "missing_required_parameter"),
     "empty messages": (request(messages=[]), 400, "messages", "empty_array"),
@@ -495,11 +523,131 @@ def test_a_stop_sequence_ends_the_answer_before_it() -> None:
 
 def test_n_choices_are_counted() -> None:
     assert [choice["index"] for choice in whole(request(n=3))["choices"]] == [0, 1, 2]
-    ends = [chunk["choices"][0] for chunk in stream(request(n=2)) if chunk["choices"][0]["finish_reason"]]
-    assert [end["index"] for end in ends] == [0, 1]
+    chunks = [chunk["choices"][0] for chunk in stream(request(n=2))]
+    assert [chunk["index"] for chunk in chunks[:4]] == [0, 1, 0, 1]
+    assert sorted(chunk["index"] for chunk in chunks if chunk["finish_reason"]) == [0, 1]
+
+
+def test_choices_differ_and_stream_as_they_are() -> None:
+    said = [choice["message"]["content"] for choice in whole(request(n=2))["choices"]]
+    pieces = [chunk["choices"][0] for chunk in stream(request(n=2))]
+    assert said[0] != said[1]
+    for index, text in enumerate(said):
+        assert "".join(one["delta"].get("content", "") for one in pieces if one["index"] == index) == text
 
 
 def test_unusual_line_breaks_of_the_user_come_back_in_the_stream() -> None:
     chunks = stream(request(messages=[{"role": "user", "content": "a\u2028b\u0085c\x1cd\r\ne"}]))
     text = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
     assert "a\u2028b\u0085c\x1cd\r\ne" in text
+
+
+def test_log_probabilities_come_with_the_text_and_with_each_delta() -> None:
+    asked = request(reasoning_effort="none", logprobs=True, top_logprobs=2)
+    choice = whole(asked)["choices"][0]
+    tokens = choice["logprobs"]["content"]
+    assert choice["logprobs"]["refusal"] is None
+    assert "".join(token["token"] for token in tokens) == choice["message"]["content"]
+    assert tokens[0] == {
+        "token": "This",
+        "logprob": tokens[0]["logprob"],
+        "bytes": [84, 104, 105, 115],
+        "top_logprobs": tokens[0]["top_logprobs"],
+    }
+    assert tokens[0]["top_logprobs"][0]["token"] == "This"
+    assert {len(token["top_logprobs"]) for token in tokens} == {2}
+    streamed = [chunk["choices"][0]["logprobs"] for chunk in stream(asked)]
+    assert [token for one in streamed if one for token in one["content"]] == tokens
+
+
+def test_functions_are_answered_in_the_form_of_their_time() -> None:
+    function = {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+    asked = request(messages=[{"role": "user", "content": "get_weather"}], functions=[function], function_call="auto")
+    choice = whole(asked)["choices"][0]
+    assert choice["finish_reason"] == "function_call"
+    assert choice["message"]["function_call"] == {"name": "get_weather", "arguments": '{"city":"simulated city"}'}
+    assert "tool_calls" not in choice["message"]
+    chunks = stream(asked)
+    deltas = [chunk["choices"][0]["delta"].get("function_call", {}) for chunk in chunks]
+    assert deltas[0] == {"name": "get_weather", "arguments": ""}
+    assert "".join(delta.get("arguments", "") for delta in deltas) == '{"city":"simulated city"}'
+    assert chunks[-1]["choices"][0]["finish_reason"] == "function_call"
+    result = {"role": "function", "name": "get_weather", "content": "12 degrees"}
+    called = {"role": "assistant", "content": None, "function_call": choice["message"]["function_call"]}
+    after = whole({**asked, "messages": [USER, called, result]})["choices"][0]
+    assert "The tool answered: 12 degrees" in after["message"]["content"]
+
+
+def test_the_service_tier_that_served_is_named() -> None:
+    assert [whole(request(service_tier=tier))["service_tier"] for tier in ("auto", "flex", "fast")] == [
+        "default",
+        "flex",
+        "priority",
+    ]
+
+
+def test_cache_writes_are_counted_from_gpt_5_6_on() -> None:
+    said = [{"role": "user", "content": "word " * 2000}]
+    details = [
+        whole(request(model, messages=said))["usage"]["prompt_tokens_details"] for model in ("gpt-5.5", "gpt-5.6")
+    ]
+    assert "cache_write_tokens" not in details[0]
+    assert details[1]["cache_write_tokens"] + details[1]["cached_tokens"] > 0
+
+
+def provoked(words: str, **fields: Any) -> dict[str, Any]:
+    return request(messages=[{"role": "user", "content": words}], **fields)
+
+
+def test_a_refusal_is_a_field_of_the_message() -> None:
+    choice = whole(provoked("[[refuse]]"))["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == (None, "stop")
+    assert choice["message"]["refusal"] == "I'm sorry, but I can't help with that."
+    deltas = [chunk["choices"][0]["delta"] for chunk in stream(provoked("[[refuse]]"))]
+    assert "".join(delta["refusal"] for delta in deltas[1:-1]) == choice["message"]["refusal"]
+    assert all("content" not in delta for delta in deltas[1:])
+
+
+def test_half_an_answer_ends_by_length() -> None:
+    form = schema_format({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]})
+    choice = whole(provoked("[[length]]", response_format=form))["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ('{"a":"sim', "length")
+
+
+def test_odd_characters_come_in_texts_and_in_arguments() -> None:
+    odd = " one\u2028two\u0085three \U0001f389 \u6f22\u5b57"
+    text = whole(provoked("[[unicode]]"))["choices"][0]["message"]["content"]
+    assert odd in text
+    streamed = stream(provoked("[[unicode]]"))
+    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in streamed) == text
+    called = whole(provoked("[[unicode]] get_weather", tools=[WEATHER]))["choices"][0]["message"]["tool_calls"][0]
+    assert json.loads(called["function"]["arguments"])["city"] == "simulated city" + odd
+
+
+def test_two_calls_can_be_provoked_where_they_are_allowed() -> None:
+    def names(**fields: Any) -> list[str]:
+        message = whole(provoked("[[parallel]]", **fields))["choices"][0]["message"]
+        return [call["function"]["name"] for call in message.get("tool_calls", [])]
+
+    assert names(tools=[WEATHER, CLOCK]) == ["get_weather", "clock_now"]
+    assert names(tools=[WEATHER]) == ["get_weather", "get_weather"]
+    assert names(tools=[WEATHER, CLOCK], parallel_tool_calls=False, tool_choice="required") == ["get_weather"]
+    assert names() == []
+
+
+def test_thinking_can_be_provoked_but_only_counts() -> None:
+    body = whole(provoked("[[think]]", reasoning_effort="none"))
+    assert body["usage"]["completion_tokens_details"]["reasoning_tokens"] == 64
+    assert set(body["choices"][0]["message"]) == {"role", "content", "refusal", "annotations"}
+
+
+def test_a_schema_that_is_only_told_is_followed_unless_the_user_provokes_prose() -> None:
+    told = {"role": "system", "content": 'Follow this JSON Schema: {"type": "object", "properties": {"a": {}}}'}
+
+    def said(words: str, **fields: Any) -> str:
+        messages = [told, {"role": "user", "content": words}]
+        return whole(request("llama-4", messages=messages, **fields))["choices"][0]["message"]["content"]
+
+    assert said("Hello") == '{"a":"simulated a"}'
+    assert said("[[invalid]]").startswith("This is a simulated answer")
+    assert said("[[invalid]]", response_format={"type": "json_object"}).startswith('{"simulated":true')

@@ -115,7 +115,7 @@ REFUSED = {
         "input[1].id",
         "invalid_value",
     ),
-    "reasoning at the end": (
+    "reasoning that it did not make": (
         request(USER, {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAAAB"}),
         None,
         "invalid_encrypted_content",

@@ -129,3 +129,34 @@ def test_gemini_takes_its_key_in_a_header(url: str, header: str) -> None:
 def test_a_path_of_no_provider_is_not_found(url: str) -> None:
     answered = httpx.post(f"{url}/v1/nothing", json={}, headers={"authorization": "Bearer k"})
     assert (answered.status_code, answered.json()["error"]["message"]) == (404, "Invalid URL (POST /v1/nothing)")
+
+
+def test_the_openai_client_continues_a_stored_response_and_deletes_it(client: openai.OpenAI) -> None:
+    first = client.responses.create(model="gpt-5.5-pro", input="Hello")
+    second = client.responses.create(model="gpt-5.5-pro", input="Go on", previous_response_id=first.id)
+    assert "You wrote: Go on" in second.output_text
+    assert client.responses.retrieve(first.id).output_text == first.output_text
+    client.responses.delete(first.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(first.id)
+
+
+def test_the_openai_client_reads_a_stream_of_typed_events(client: openai.OpenAI) -> None:
+    tools = [{"type": "function", "name": "get_weather", "parameters": {"type": "object"}, "strict": False}]
+    with client.responses.stream(model="gpt-5.5", input="How is the weather?", tools=tools) as stream:
+        final = stream.get_final_response()
+    assert [item.type for item in final.output] == ["reasoning", "function_call"]
+
+
+def test_the_openai_client_reads_embeddings(client: openai.OpenAI) -> None:
+    created = client.embeddings.create(model="text-embedding-3-small", input=["a", "b"])
+    assert [len(data.embedding) for data in created.data] == [1536, 1536]
+
+
+async def test_the_transport_remembers_responses_between_calls() -> None:
+    transport = SimulatedTransport()
+    url, body = "https://api.openai.com/v1/responses", {"model": "gpt-5.5", "input": "Hello"}
+    first = await transport.handle_async_request(httpx.Request("POST", url, json=body))
+    again = {**body, "previous_response_id": json.loads(await first.aread())["id"]}
+    for speaker, status in ((transport, 200), (SimulatedTransport(), 400)):
+        assert (await speaker.handle_async_request(httpx.Request("POST", url, json=again))).status_code == status

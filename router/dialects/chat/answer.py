@@ -108,8 +108,11 @@ class StreamEncoder:
 
     def finish(self, extra: Mapping[str, Any]) -> bytes:
         """The last chunks and [DONE]; `extra` members ride on the last chunk."""
-        *others, last = self._last_documents()
-        documents = [*others, {**last, **(_tier(self._usage) if self._usage else {}), **extra}]
+        documents = list(self._last_documents())
+        if extra and not documents:
+            documents.append({**self.head, "choices": []})
+        if documents:
+            documents[-1] |= {**(_tier(self._usage) if self._usage else {}), **extra}
         opening = b"".join([self._opening(index) for index in self._choices])
         return opening + b"".join([data_event(msgspec.json.encode(document)) for document in documents]) + DONE
 
@@ -125,8 +128,6 @@ class StreamEncoder:
                 yield self._document({}, index, reason=told_reason(choice.reason, self._legacy))
         if self._include_usage and self._usage is not None:
             yield {**self.head, "choices": [], "usage": _usage_document(self._usage)}
-        elif all(choice.reason is None for choice in self._choices.values()):
-            yield {**self.head, "choices": []}  # all was said as it came
 
     def _calling(self, index: int, call: dict[str, Any]) -> bytes:
         """A piece of a tool call. The old form has no ids, and room for the first call alone."""

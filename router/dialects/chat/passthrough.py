@@ -176,10 +176,10 @@ class Passthrough:
         if event.data.startswith(b"[DONE]"):
             return b""
         chunk = _complete_chunk(event.data)
-        if chunk is None or not self._passes(chunk, deltas):
-            return self._take_over(deltas)
-        if not chunk.choices and not self._include_usage and _is_usage_alone(deltas):
+        if not (chunk and chunk.choices) and deltas and not self._include_usage and _is_usage_alone(deltas):
             return b""  # we asked for it, the caller did not
+        if chunk is None or not self._passes(chunk, deltas):
+            return self._take_over(deltas) if deltas else b""
         return self._pass_on(event, chunk, deltas)
 
     def finish(self, extra: Mapping[str, Any]) -> bytes:
@@ -235,8 +235,8 @@ class Passthrough:
 
 
 def _is_usage_alone(deltas: Sequence[Delta]) -> bool:
-    """Whether an event reports usage and nothing else."""
-    return bool(deltas) and all(isinstance(delta, UsageReported) for delta in deltas)
+    """Whether an event reports usage and says nothing else."""
+    return all(isinstance(delta, UsageReported) for delta in deltas)
 
 
 def _says_calls(pieces: Sequence[_Delta], deltas: Sequence[Delta], legacy: bool) -> bool:

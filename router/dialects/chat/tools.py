@@ -35,8 +35,8 @@ def read_tools(listed: object, choice: object) -> Chosen:
             return tools, ToolChoice(choice)
         case {"type": "function" | "custom"}:
             return tools, ToolChoice("named", _named_tool("tool_choice", choice, tools).name)
-        case {"type": "allowed_tools"}:
-            return _allowed_tools(choice.get("allowed_tools"), tools)
+        case {"type": "allowed_tools", **rest}:
+            return _allowed_tools(rest.get("allowed_tools"), tools)
     wanted = "auto, none, required, or an object of type function, custom or allowed_tools"
     raise wrong("tool_choice", f"tool_choice can be {wanted}")
 

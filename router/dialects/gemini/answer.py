@@ -1,4 +1,4 @@
-"""What generateContent answers, whole, streamed or refused -> our vocabulary."""
+"""What generateContent answers, whole or streamed -> our vocabulary."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -74,11 +74,16 @@ class StreamDecoder:
         if not self._started:
             self._started = True
             deltas.append(Started(chunk.response_id or self._make_id(), chunk.model_version or ""))
-        for place, candidate in enumerate(_candidates(chunk)):
-            index = place if candidate.index is None else candidate.index  # 0 may be left unsaid
-            choice = self._choices.setdefault(index, _Choice(self._request, self._make_id))
-            deltas += self._of_choice(index, choice.feed(candidate))
-        if (usage := _usage(chunk.usage_metadata)) is not None:
+        usage = _usage(chunk.usage_metadata)
+        try:
+            for place, candidate in enumerate(_candidates(chunk)):
+                index = place if candidate.index is None else candidate.index  # 0 may be left unsaid
+                choice = self._choices.setdefault(index, _Choice(self._request, self._make_id))
+                deltas += self._of_choice(index, choice.feed(candidate))
+        except UpstreamError as error:
+            error.usage = usage
+            raise
+        if usage is not None:
             deltas.append(UsageReported(usage))
         return deltas
 

@@ -1,4 +1,4 @@
-"""The messages of generateContent that we read; see `read`. Their other fields are not looked at."""
+"""The messages of generateContent that we read."""
 
 from typing import Any
 

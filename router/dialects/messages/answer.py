@@ -1,7 +1,7 @@
 """Our vocabulary -> what a caller of the Messages API gets: answers, streams and errors."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -228,25 +228,29 @@ class StreamEncoder:
                 block.add(delta.arguments)
 
     def _written(self, *, last: bool) -> Iterator[bytes]:
+        """What can go out by now. A block is closed before the next one opens."""
         while self._blocks:
             block = self._blocks[0]
-            yield from self._block(block)
-            followed = last or len(self._blocks) > 1
-            if not (block.ended or (followed and (last or block.closable))):
+            yield from self._said(block)
+            if not (last or block.ended or (len(self._blocks) > 1 and block.closable)):
                 return
             self._blocks.popleft()
-            for delta in block.rest():
-                yield _event("content_block_delta", index=self._index, delta=delta)
-            if block.started:
-                yield _event("content_block_stop", index=self._index)
-                self._index += 1
+            yield from self._closed(block)
 
-    def _block(self, block: Block) -> Iterator[bytes]:
-        """What the block has to say by now; its start goes first, once it has something."""
-        deltas = block.ready()
+    def _said(self, block: Block) -> Iterator[bytes]:
         if not block.started and block.speaks:
             block.started = True
             yield _event("content_block_start", index=self._index, content_block=block.start)
+        if block.started:
+            yield from self._deltas(block.ready())
+
+    def _closed(self, block: Block) -> Iterator[bytes]:
+        if block.started:
+            yield from self._deltas(block.rest())
+            yield _event("content_block_stop", index=self._index)
+            self._index += 1
+
+    def _deltas(self, deltas: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
         for delta in deltas:
             yield _event("content_block_delta", index=self._index, delta=delta)
 

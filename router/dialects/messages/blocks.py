@@ -40,8 +40,6 @@ def _is_object(arguments: str) -> bool:
 class Block:
     """One content block. `start` is how it opens; `ended`: nothing more is to come of it."""
 
-    closable = True  # whether it may be closed as soon as another block waits
-
     def __init__(self, start: Document, *, ended: bool = False) -> None:
         self.start = start
         self.started = False
@@ -50,7 +48,12 @@ class Block:
 
     @property
     def speaks(self) -> bool:
-        """Whether it has something to show."""
+        """Whether it has something to open for."""
+        return True
+
+    @property
+    def closable(self) -> bool:
+        """Whether it ends when another block waits."""
         return True
 
     def ready(self) -> list[Document]:
@@ -76,15 +79,12 @@ class TextBlock(Block):
         return bool(self._unsaid)
 
     def add(self, text: str) -> None:
-        if not self.started and not self._unsaid and not text.strip():
-            self._blank += text
-            return
-        if text:
-            self._unsaid.append({"type": "text_delta", "text": self._blank + text})
+        text = self._blank + text
+        if self.started or text.strip():
             self._blank = ""
-
-    def ready(self) -> list[Document]:
-        return self._unsaid if not self.started else super().ready()
+            self._unsaid += [{"type": "text_delta", "text": text}] if text else []
+        else:
+            self._blank = text
 
 
 class ThinkingBlock(Block):
@@ -103,27 +103,29 @@ class ToolBlock(Block):
     def __init__(self, call: ToolCallStarted) -> None:
         super().__init__({"type": "tool_use", "id": call.id, "name": call.name, "input": {}})
         self.index = call.index
-        self._arguments = ""
-        self._said = 0  # characters of the arguments
+        self._pieces: list[str] = []  # of the arguments
+        self._said = 0  # how many of them have gone out
 
     @property
-    def closable(self) -> bool:  # type: ignore[override]  # other blocks always are
-        """Whether its arguments are complete. Of parallel calls, those of an earlier one may go on meanwhile."""
-        return self._arguments.rstrip().endswith("}") and _is_object(self._arguments)
+    def closable(self) -> bool:
+        """Whether its arguments are complete: those of parallel calls may come by turns."""
+        return _is_object("".join(self._pieces))
 
     def add(self, arguments: str) -> None:
-        self._arguments += arguments
+        self._pieces.append(arguments)
 
     def ready(self) -> list[Document]:
-        if not self._arguments.lstrip().startswith("{"):
+        if not self._said and not "".join(self._pieces).lstrip().startswith("{"):
             return []
-        return self._piece(self._arguments)
+        piece, self._said = "".join(self._pieces[self._said :]), len(self._pieces)
+        return [_input_delta(piece)] if piece else []
 
     def rest(self) -> list[Document]:
-        if self._said or not self._arguments.strip():
+        arguments = "".join(self._pieces)
+        if self._said or not arguments.strip():
             return []
-        return self._piece(msgspec.json.encode(input_of(self._arguments)).decode())
+        return [_input_delta(msgspec.json.encode(input_of(arguments)).decode())]
 
-    def _piece(self, text: str) -> list[Document]:
-        piece, self._said = text[self._said :], len(text)
-        return [{"type": "input_json_delta", "partial_json": piece}] if piece else []
+
+def _input_delta(piece: str) -> Document:
+    return {"type": "input_json_delta", "partial_json": piece}

@@ -34,7 +34,7 @@ def cache(path: str, value: object) -> CacheTtl | None:
         return None
     if mark.get("type") != "ephemeral":
         raise wrong(f"{path}.type", f"{path}.type is {str(mark.get('type'))[:40]!r}; it can be ephemeral")
-    ttl = mark.get("ttl") or "5m"
+    ttl: CacheTtl = mark.get("ttl") or "5m"
     if ttl not in _TTLS:
         raise wrong(f"{path}.ttl", f"{path}.ttl is {str(ttl)[:40]!r}; it can be {', '.join(_TTLS)}")
-    return ttl  # type: ignore[no-any-return]  # one of the Literal's own values
+    return ttl

@@ -12,37 +12,49 @@ _LONGEST_ID = 40  # of a tool call; OpenAI refuses longer ones
 
 # What clients send back of our answers, of other gateways' and of their own bookkeeping, and OpenAI refuses.
 _ECHOED = frozenset({"reasoning_content", "reasoning", "reasoning_details", "thinking_blocks", "annotations", "parsed",
-                     "images", "provider_specific_fields", "extra_content"})  # fmt: skip
+                     "images", "provider_specific_fields", "extra_content", "cache_control"})  # fmt: skip
 _ECHOED_IN_CALLS = frozenset({"index", "parsed_arguments", "extra_content", "provider_specific_fields"})
-_CACHE_MARK = frozenset({"cache_control"})  # a hint to another provider's cache
+_CACHE_MARK = "cache_control"  # a hint to another provider's cache
 
 
 def as_sent(message: dict[str, Any]) -> dict[str, Any]:
     """A caller's message without nulls, echoes, and hints to another provider's cache."""
-    sent = {
-        name: value
-        for name, value in message.items()
-        if name not in _ECHOED and name not in _CACHE_MARK and (value is not None or name == "content")
-    }
-    if isinstance(sent.get("content"), list):
-        sent["content"] = [_without(part, _CACHE_MARK) for part in sent["content"]]
-    if sent.get("tool_calls"):
+    sent = {name: _filled(value) for name, value in message.items() if name not in _ECHOED and value is not None}
+    if "content" in message:
+        sent["content"] = _filled(message["content"])  # null, where the model said nothing else
+    if "tool_calls" in sent:
         sent["tool_calls"] = [_call_as_sent(call) for call in sent["tool_calls"]]
-    if isinstance(sent.get("tool_call_id"), str):
+    if "tool_call_id" in sent:
         sent["tool_call_id"] = rules.short_id(sent["tool_call_id"], _LONGEST_ID)
     return sent
 
 
 def _call_as_sent(call: dict[str, Any]) -> dict[str, Any]:
-    sent = {name: _without(value, _ECHOED_IN_CALLS) for name, value in _without(call, _ECHOED_IN_CALLS).items()}
+    sent = {"type": "function", **_without(call, _ECHOED_IN_CALLS)}
     sent["id"] = rules.short_id(sent["id"], _LONGEST_ID)
     if "function" in sent:
+        sent["function"] = _without(sent["function"], _ECHOED_IN_CALLS)
         sent["function"]["arguments"] = rules.arguments(sent["function"]["arguments"])
     return sent
 
 
-def _without(value: Any, names: Collection[str]) -> Any:
-    return {key: item for key, item in value.items() if key not in names} if isinstance(value, dict) else value
+def tool_as_sent(tool: dict[str, Any]) -> dict[str, Any]:
+    """A caller's tool without nulls and hints to another provider's cache. Its schema stays as it is."""
+    return {name: _given(value) if name in ("function", "custom") else value for name, value in _given(tool).items()}
+
+
+def _given(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if value is not None and name != _CACHE_MARK}
+
+
+def _filled(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_filled(item) for item in value]
+    return {name: _filled(item) for name, item in _given(value).items()} if isinstance(value, dict) else value
+
+
+def _without(document: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name not in names}
 
 
 # --- built from the vocabulary

@@ -11,7 +11,7 @@ import msgspec
 from router import openai_rules as rules
 from router.catalog import Model
 from router.dialects import WireRequest
-from router.dialects.openai.messages import as_sent, message_document, with_text_results, with_told
+from router.dialects.openai.messages import as_sent, message_document, tool_as_sent, with_text_results, with_told
 from router.types import ChatRequest, File, ResponseFormat, Tool, ToolChoice
 
 # --- what this dialect can't say -----------------------------------------------------------------------
@@ -26,6 +26,8 @@ def obstacles(request: ChatRequest, model: Model) -> Iterator[str]:
     if not model.takes_tools_on_chat(request):
         yield "reasoning_effort: this model takes no function tools together with an effort"
     yield from rules.obstacles(request, model)
+    if request.wire != "chat":
+        yield from rules.long_names(request)
     if request.others.get("logit_bias") and not model.sampling:
         yield "logit_bias: this model doesn't take it"
     for index, message in enumerate(request.messages):
@@ -95,21 +97,11 @@ def _raw_fields(request: ChatRequest) -> dict[str, Any]:
     answered = any(message.role == "assistant" for message in request.messages)
     if answered or b"null" in messages or b'"cache_control"' in messages:
         fields["messages"] = with_text_results([as_sent(message) for message in msgspec.json.decode(messages)])
-    if b'"cache_control"' in bytes(fields.get("tools", b"")):
-        fields["tools"] = [_without_mark(tool) for tool in rules.plain(fields["tools"])]
+    tools = bytes(fields.get("tools", b""))
+    if b"null" in tools or b'"cache_control"' in tools:
+        fields["tools"] = [tool_as_sent(tool) for tool in msgspec.json.decode(tools)]
     fields.pop("cache_control", None)
     return fields
-
-
-def _without_mark(value: Any) -> Any:
-    """A tool without its hint to another provider's cache, wherever the client put it."""
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: {name: inner for name, inner in item.items() if name != "cache_control"} if key == "function" else item
-        for key, item in value.items()
-        if key != "cache_control"
-    }
 
 
 # --- built from the vocabulary

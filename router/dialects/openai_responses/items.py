@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from router import openai_rules as rules
+from router.dialects import WRAPPED
 from router.types import Audio, File, Image, Json, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolKind
 
 _LONGEST_ID = 64  # of a call; OpenAI refuses longer ones
-_OURS = "router:"  # how the ciphers begin that we hand out for the reasoning of other providers
 
 Item = dict[str, Any]
 
@@ -136,7 +136,7 @@ def _item_as_sent(item: Item) -> Item | None:
 
 
 def _is_native(cipher: Json) -> bool:
-    return isinstance(cipher, str) and bool(cipher) and not cipher.startswith(_OURS)
+    return isinstance(cipher, str) and bool(cipher) and not cipher.startswith(WRAPPED)
 
 
 def _without_nulls(document: Item) -> Item:

@@ -32,6 +32,7 @@ def obstacles(request: ChatRequest, model: Model) -> Iterator[str]:
 
 def _unsaid(request: ChatRequest, model: Model) -> Iterator[str]:
     """What other APIs have a word for and this one has none."""
+    yield from rules.long_names(request)
     if request.n > 1:
         yield "n: this model's API gives one choice"
     if request.stop:
