@@ -62,7 +62,8 @@ def test_the_node_example_runs(proxy: Running) -> None:
 @pytest.mark.skipif(not shutil.which("curl"), reason="no curl on this machine")
 def test_the_commands_run_in_their_order(proxy: Running) -> None:
     printed = [run(proxy, "bash", "-euc", example) for example in blocks("sh", proxy)]
-    curl, asked, loop = printed
+    anthropic, curl, asked, loop = printed
+    assert '"type":"message"' in anthropic and '"stop_reason":"end_turn"' in anthropic
     assert curl.startswith("HTTP/1.1 200 OK") and '"finish_reason":"stop"' in curl
     assert '"task_class":"general"' in asked
     assert "imported 3" in loop and "coding_deep_review -> claude-opus-4.7" in loop
@@ -119,7 +120,7 @@ def test_every_config_key_stands_in_it() -> None:
     for name in Shape.model_fields:
         assert f"| `{name}` |" in section
     shipped = load(None, {}, CHECKOUT)
-    for group in ("server", "timeouts", "retries", "limits", "evidence", "log"):
+    for group in ("server", "timeouts", "retries", "limits", "evidence", "state", "log"):
         for name in type(getattr(shipped, group)).model_fields:
             assert f"`{name}`" in section
 
@@ -129,6 +130,18 @@ def test_every_route_stands_in_it(proxy: Running) -> None:
     for path, methods in described.items():
         for method in methods:
             assert f"`{method.upper()} {path}`" in README
+
+
+def test_the_table_of_parameters_is_the_one_that_is_made(proxy: Running) -> None:
+    table = README.partition("<!-- parameters -->\n")[2].partition("<!-- /parameters -->")[0]
+
+    assert run(proxy, sys.executable, "-m", "router", "docs", "parameters") == table
+
+
+def test_the_block_of_a_compatible_server_is_good_configuration(proxy: Running) -> None:
+    (example,) = blocks("yaml", proxy)
+    (proxy.folder / "ollama.yaml").write_text(example, "utf-8")
+    run(proxy, sys.executable, "-m", "router", "--config", "ollama.yaml", "config", "check")
 
 
 def test_every_file_of_the_spine_stands_in_it() -> None:

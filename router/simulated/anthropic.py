@@ -11,18 +11,16 @@ from msgspec import UNSET, UnsetType
 from router.simulated.answers import REFUSAL, THOUGHTS, Answer, Question, Tool, ToolCall, answer, provoked, told_schema
 from router.simulated.anthropic_checks import (
     VERSIONS,
-    abilities,
     answer_format,
     cache_ttls,
     check,
-    redacted,
     refused,
     shape,
-    signature,
     thinks,
     tool_of,
     turns,
 )
+from router.simulated.anthropic_models import abilities, redacted, signature
 from router.simulated.anthropic_shapes import (
     BETA_FIELDS,
     Adaptive,

@@ -1,8 +1,5 @@
 """What Anthropic's Messages API refuses beyond the shape of a request, in Anthropic's words. Pure."""
 
-import base64
-import binascii
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from router.simulated.anthropic_models import Abilities, abilities, is_signed
 from router.simulated.anthropic_schema import faults
 from router.simulated.anthropic_shapes import (
     Adaptive,
@@ -48,63 +46,6 @@ VERSIONS = ("2023-06-01", "2026-10-21")
 
 
 @dataclass(frozen=True, slots=True)
-class Abilities:
-    """What a model takes, told by its id: the provider knows its own models."""
-
-    family: str
-    version: tuple[int, int]
-
-    @property
-    def sampling(self) -> bool:
-        return self.version < (4, 7)
-
-    @property
-    def adaptive(self) -> bool:
-        return self.version >= (4, 6)
-
-    @property
-    def prefill(self) -> bool:
-        return self.version < (4, 6)
-
-    @property
-    def system_turns(self) -> bool:
-        return self.version >= (4, 8)
-
-    @property
-    def thinks_always(self) -> bool:
-        always_from = {"fable": (5, 0), "mythos": (5, 0), "opus": (5, 5), "sonnet": (5, 5)}
-        return self.family in always_from and self.version >= always_from[self.family]
-
-    @property
-    def thinks_by_default(self) -> bool:
-        return self.thinks_always or (self.family in ("opus", "sonnet") and self.version >= (5, 0))
-
-    @property
-    def thinks_between_tools(self) -> bool:
-        return self.family == "sonnet" and self.thinks_always
-
-    @property
-    def forced_tools(self) -> bool:
-        never_from = {"fable": (5, 1), "mythos": (5, 1), "opus": (5, 5), "sonnet": (5, 5)}
-        return self.family not in never_from or self.version < never_from[self.family]
-
-    @property
-    def efforts(self) -> tuple[str, ...]:
-        if not self.adaptive:
-            return ()
-        levels = ("low", "medium", "high", "max")
-        return levels if self.version < (4, 7) else (*levels, "xhigh")
-
-    @property
-    def max_output_tokens(self) -> int:
-        return 128_000 if self.adaptive else 64_000
-
-    @property
-    def context_tokens(self) -> int:
-        return 1_000_000 if self.adaptive else 200_000
-
-
-@dataclass(frozen=True, slots=True)
 class Turn:
     """Messages of one role in a row, as the API merges them. `index` is that of the first."""
 
@@ -133,16 +74,6 @@ def refused(message: str) -> Refused:
     return Refused(message, kind="invalid_request_error")
 
 
-_MODEL = re.compile(r"claude-(?P<family>opus|sonnet|haiku|fable|mythos)-(?P<major>\d)(-(?P<minor>\d))?(-20\d{6})?")
-
-
-def abilities(model: str) -> Abilities:
-    match = _MODEL.fullmatch(model)
-    if match is None:
-        raise Refused(f"model: {model}", status=404, kind="not_found_error")
-    return Abilities(match["family"], (int(match["major"]), int(match["minor"] or 0)))
-
-
 def turns(messages: list[Message]) -> list[Turn]:
     merged: list[Turn] = []
     for index, message in enumerate(messages):
@@ -159,26 +90,6 @@ def thinks(request: Request) -> bool:
     if isinstance(request.thinking, UnsetType):
         return abilities(request.model).thinks_by_default
     return isinstance(request.thinking, Enabled | Adaptive)
-
-
-def signature(thinking: str, model: str) -> str:
-    """The seal of a thinking block: it fits this text of this model only."""
-    digest = hashlib.sha256(f"simulated thinking {model} {thinking}".encode()).digest()
-    return base64.b64encode(model.encode() + b":" + digest * 5).decode()
-
-
-def _signed(block: Thinking) -> bool:
-    """Whether a model of this provider signed it. Which one does not matter: others ignore the block."""
-    try:
-        model = base64.b64decode(block.signature, validate=True).partition(b":")[0].decode()
-    except (binascii.Error, ValueError):
-        return False
-    return block.signature == signature(block.thinking, model)
-
-
-def redacted(model: str) -> str:
-    """The data of a redacted thinking block: sealed like a signature, of thoughts that nobody may read."""
-    return signature("redacted", model)
 
 
 _OWN_TOOL = re.compile(
@@ -362,9 +273,9 @@ def _check_block(block: Block | ToolReference, role: str, where: str, version: s
         case ToolResult(content=list(parts)):
             for part in parts:
                 _check_block(part, role, where, version)
-        case Thinking() if not _signed(block):
+        case Thinking() if not is_signed(block.thinking, block.signature):
             raise refused(f"{where}: Invalid `signature` in `thinking` block")
-        case RedactedThinking() if not _signed(Thinking("redacted", block.data)):
+        case RedactedThinking() if not is_signed("redacted", block.data):
             raise refused(f"{where}: Invalid `data` in `redacted_thinking` block")
 
 

@@ -97,13 +97,13 @@ def _question(request: Request, conversation: Conversation) -> Question:
     last = conversation.items[-1] if conversation.items else None
     schema = _answer_schema(request)
     choice = request.tool_choice
-    modes = choice.get("mode") if isinstance(choice, dict) else None
+    mode = choice.get("mode") if isinstance(choice, dict) else None
     return Question(
         model=request.model,
         text=text,
         tool_result=text_of(last) if isinstance(last, FunctionCallOutput | CustomToolCallOutput) else None,
         tools=_callable_tools(request),
-        forced=choice == "required" or (isinstance(choice, dict) and modes != "auto"),
+        forced=choice == "required" or (isinstance(choice, dict) and mode != "auto"),
         parallel=request.parallel_tool_calls is not False,
         schema=told_schema("\n".join(instructions)) if schema is None else schema,
         told=schema is None,

@@ -9,7 +9,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from router import simulated
 from router.catalog import Model, Provider
 from router.dialects import mended
 from router.dialects.anthropic import FACE
@@ -610,6 +613,260 @@ def test_content_that_this_api_would_refuse_is_refused_by_name(messages: tuple[M
 USER_FIRST = "messages: the first turn after the system messages must be the user's for this model"
 HERE = "messages[0].content[0]"
 
+# --- a caller of this API itself -----------------------------------------------------------------------
+
+
+def native(fields: dict[str, Any], *messages: Message, **decoded: Any) -> ChatRequest:
+    """The request of such a caller: `fields` as it wrote them beside a greeting, `decoded` what was read of them."""
+    raw = {"model": "auto", "max_tokens": 1000, "messages": [{"role": "user", "content": "Hello"}]} | fields
+    return request(*messages, wire="messages", raw=json.dumps(raw).encode(), max_tokens=raw["max_tokens"], **decoded)
+
+
+def passed(fields: dict[str, Any], model: Model, *messages: Message, **decoded: Any) -> dict[str, Any]:
+    return body(native(fields, *messages, **decoded), model)
+
+
+def test_a_caller_s_own_fields_arrive_as_they_were_written() -> None:
+    fields = {
+        "stream": True,
+        "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
+        "messages": [
+            {"role": "user", "content": [{"type": "hologram", "depth": {"data": [1.50, 12345678901234567890123]}}]},
+            {"role": "assistant", "content": [{"type": "thinking", "thinking": "", "signature": "EuYB"}]},
+            {"role": "user", "content": " "},
+        ],
+        "tools": [
+            {"type": "web_search_20260701", "name": "web_search", "max_uses": 3},
+            {"name": "now", "input_schema": {"type": "object"}, "defer_loading": True},
+        ],
+        "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
+        "thinking": {"type": "adaptive", "display": "omitted"},
+        "output_config": {"effort": "high", "task_budget": {"type": "tokens", "total": 5000}},
+        "stop_sequences": [],
+        "metadata": {"user_id": "u-1"},
+        "service_tier": "auto",
+        "cache_control": {"type": "ephemeral"},
+        "mcp_servers": [{"type": "url", "url": "https://example.org/mcp", "name": "m"}],
+        "context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]},
+        "container": {"skills": [{"type": "anthropic", "skill_id": "pdf"}]},
+        "citations": {"enabled": False},
+        "inference_geo": None,
+        "temperature": None,
+    }
+
+    sent = passed(fields, OPUS)
+
+    given = {name: value for name, value in fields.items() if value is not None}
+    assert sent == given | {"model": "claude-opus-4-7", "max_tokens": 1000}
+    assert b"12345678901234567890123" in FACE.encode_request(native(fields), OPUS).body
+    assert refused(native(fields, effort="high", others={"top_k": 1})) == []
+
+
+def test_a_caller_s_version_and_betas_go_with_its_request_alone() -> None:
+    headers = (
+        ("Anthropic-Version", "2026-10-21"),
+        ("anthropic-beta", "a"),
+        ("anthropic-beta", "b,c"),
+        ("x-other", "d"),
+    )
+
+    own = dict(FACE.encode_request(replace(native({}), headers=headers), OPUS).headers)
+    unsaid = dict(FACE.encode_request(native({}), OPUS).headers)
+    translated = dict(FACE.encode_request(request(headers=headers), OPUS).headers)
+
+    assert own == {
+        "content-type": "application/json",
+        "anthropic-version": "2026-10-21",
+        "anthropic-beta": "a,b,c",
+        "x-api-key": "sk-ant-test",
+    }
+    assert (unsaid["anthropic-version"], "anthropic-beta" in unsaid) == ("2023-06-01", False)
+    assert (translated["anthropic-version"], "anthropic-beta" in translated) == ("2023-06-01", False)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "expected"),
+    [
+        (OPUS, {"temperature": 0.2, "top_p": 0.9, "top_k": 5}, {}),
+        (OPUS_46, {"temperature": 0.2, "top_p": 0.9, "top_k": 5}, {"temperature": 0.2, "top_k": 5}),
+        (OPUS_46, {"top_p": 0.9}, {"top_p": 0.9}),
+        (
+            OPUS_46,
+            {"temperature": 1, "top_p": 0.97, "top_k": 5, "thinking": {"type": "adaptive"}},
+            {"top_p": 0.97, "thinking": {"type": "adaptive"}},
+        ),
+        (OPUS_46, {"top_p": 0.9, "thinking": {"type": "adaptive"}}, {"thinking": {"type": "adaptive"}}),
+        (HAIKU, {"max_tokens": 100_000}, {"max_tokens": 64_000}),
+        (HAIKU, {"max_tokens": 0}, {"max_tokens": 0}),
+    ],
+)
+def test_a_caller_s_limits_and_sampling_are_cut_to_what_the_model_takes(
+    model: Model, fields: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    kept = {"model": model.id, "max_tokens": 1000, "messages": [{"role": "user", "content": "Hello"}]}
+
+    assert passed(fields, model) == kept | expected
+
+
+ENABLED = {"type": "enabled", "budget_tokens": 4096, "display": "omitted"}
+ADAPTIVE = {"type": "adaptive", "display": "summarized"}
+OFF = {"type": "disabled"}
+BETWEEN = {"type": "between_tools"}
+ANY_TOOL = {"tools": [{"name": "now", "input_schema": {"type": "object"}}], "tool_choice": {"type": "any"}}
+
+
+@pytest.mark.parametrize(
+    ("model", "said", "thinking", "config"),
+    [
+        # as it is
+        (OPUS, {}, None, None),
+        (OPUS, {"thinking": ADAPTIVE}, ADAPTIVE, None),
+        (OPUS, {"thinking": OFF, "output_config": {"effort": "max"}}, OFF, {"effort": "max"}),
+        (OPUS, {"output_config": {"effort": "low"}}, None, {"effort": "low"}),
+        (OPUS, {"thinking": {"type": "daydreaming"}, "output_config": {}}, {"type": "daydreaming"}, {}),
+        (HAIKU, {"thinking": ENABLED}, ENABLED, None),
+        (HAIKU, {"thinking": OFF}, OFF, None),
+        (SONNET_55, {"thinking": BETWEEN}, BETWEEN, None),
+        # a budget becomes an effort
+        (OPUS, {"thinking": ENABLED}, {"type": "adaptive", "display": "omitted"}, {"effort": "medium"}),
+        (OPUS, {"thinking": {"type": "enabled", "budget_tokens": 31_999}}, {"type": "adaptive"}, {"effort": "xhigh"}),
+        (OPUS_46, {"thinking": {"type": "enabled", "budget_tokens": 31_999}}, {"type": "adaptive"}, {"effort": "max"}),
+        (OPUS, {"thinking": ENABLED, "output_config": {"effort": "low"}}, {"type": "adaptive", "display": "omitted"},
+         {"effort": "low"}),
+        # an effort becomes a budget
+        (HAIKU, {"thinking": ADAPTIVE}, {"type": "enabled", "budget_tokens": 5000}, None),
+        (HAIKU, {"thinking": {"type": "adaptive", "display": "omitted"}, "output_config": {"effort": "low"}},
+         {"type": "enabled", "budget_tokens": 1024, "display": "omitted"}, None),
+        (HAIKU, {"output_config": {"effort": "low", "format": {"type": "json_schema", "schema": {}}}},
+         {"type": "enabled", "budget_tokens": 1024}, {"format": {"type": "json_schema", "schema": {}}}),
+        (HAIKU, {"thinking": {"type": "enabled", "budget_tokens": 70_000}, "max_tokens": 80_000},
+         {"type": "enabled", "budget_tokens": 32_000}, None),
+        # off
+        (OPUS, {"thinking": BETWEEN}, None, None),
+        (OPUS_5, {"thinking": OFF, "output_config": {"effort": "max"}}, OFF, {"effort": "high"}),
+        (OPUS_5, {"thinking": BETWEEN}, OFF, None),
+        (SONNET_55, {"thinking": OFF, "output_config": {"effort": "xhigh"}}, BETWEEN, {"effort": "high"}),
+        (OPUS_55, {"thinking": OFF}, None, {"effort": "low"}),
+        (OPUS_55, {"thinking": OFF, "output_config": {"effort": "medium"}}, None, {"effort": "medium"}),
+        (HAIKU, {"thinking": BETWEEN}, None, None),
+        # a forced tool
+        (OPUS, {"thinking": ADAPTIVE, **ANY_TOOL}, None, None),
+        (OPUS_5, ANY_TOOL, OFF, None),
+        (HAIKU, {"thinking": ENABLED, **ANY_TOOL}, None, None),
+        # the effort of a variant, where the caller says nothing of it
+        (replace(OPUS, effort="xhigh"), {}, {"type": "adaptive"}, {"effort": "xhigh"}),
+        (replace(OPUS, effort="xhigh"), {"thinking": OFF}, OFF, None),
+        (replace(OPUS, effort="xhigh"), {"output_config": {"effort": "low"}}, None, {"effort": "low"}),
+        (replace(OPUS_5, effort="none"), {}, OFF, None),
+    ],
+)  # fmt: skip
+def test_a_caller_s_thinking_is_told_to_each_model_in_the_way_that_it_takes(
+    model: Model, said: dict[str, Any], thinking: dict[str, Any] | None, config: dict[str, Any] | None
+) -> None:
+    sent = passed({"max_tokens": 10_000, **said}, model)
+
+    assert sent.get("thinking") == thinking
+    assert sent.get("output_config") == config
+
+
+def test_a_caller_s_budget_goes_with_the_thinking_of_every_turn_that_called_tools() -> None:
+    call = {"type": "tool_use", "id": "t", "name": "now", "input": {}}
+    answer = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}]}
+    seal = {"type": "thinking", "thinking": "", "signature": "EuYB"}
+    fields = {"thinking": ENABLED, "max_tokens": 10_000}
+
+    kept, lost = (
+        passed(
+            fields | {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": turn}, answer]},
+            HAIKU,
+        )
+        for turn in ([seal, call], [{"type": "text", "text": "Well."}, call])
+    )
+
+    assert kept["thinking"] == ENABLED
+    assert "thinking" not in lost
+
+
+def test_what_other_providers_thought_is_taken_out_of_a_caller_s_messages() -> None:
+    own = {"type": "thinking", "thinking": "", "signature": "EuYB"}
+    hidden = {"type": "redacted_thinking", "data": "EmwK"}
+    foreign = {"type": "thinking", "thinking": "Hm.", "signature": ""}
+    text = {"type": "text", "text": "Well.", "citations": None}
+    turns_ = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": [own, hidden, text]},
+        {"role": "user", "content": "b"},
+        {"role": "assistant", "content": [foreign, text]},
+        {"role": "assistant", "content": [foreign]},
+        {"role": "assistant", "content": "c"},
+        {"role": "user", "content": "d"},
+    ]
+    read = (
+        Message("assistant", (Reasoning("", Seal("EuYB", "messages")), Reasoning("", Seal("EmwK", "messages"), True))),
+        Message("assistant", (Reasoning("Hm."),)),
+    )
+
+    sent = passed({"messages": turns_}, OPUS, user("a"), *read, user("d"))["messages"]
+
+    assert sent == [*turns_[:3], {"role": "assistant", "content": [text]}, *turns_[5:]]
+
+
+def test_a_caller_s_system_message_in_the_middle_is_folded_for_a_model_that_takes_none() -> None:
+    words = {"type": "text", "text": "In French.", "cache_control": {"type": "ephemeral"}}
+    turns_ = [
+        {"role": "user", "content": "a"},
+        {"role": "system", "content": [words]},
+        {"role": "system", "content": "Be brief."},
+    ]
+    read = (user("a"), Message("system", (Text("In French."),)), Message("system", (Text("Be brief."),)))
+
+    assert passed({"messages": turns_}, OPUS_5, *read)["messages"] == turns_
+    assert passed({"messages": turns_}, OPUS, *read)["messages"] == [
+        turns_[0],
+        {"role": "user", "content": [words | {"text": "<system>\nIn French.\n</system>"}]},
+        {"role": "user", "content": [{"type": "text", "text": "<system>\nBe brief.\n</system>"}]},
+    ]
+
+
+PREFILL = "messages: this model doesn't continue a last message of the assistant"
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "decoded", "expected"),
+    [
+        (OPUS_46, {"output_config": {"effort": "xhigh"}}, {"effort": "xhigh"},
+         ["output_config.effort: this model knows low, medium, high, max"]),
+        (OPUS_46, {"thinking": OFF, "output_config": {"effort": "xhigh"}}, {"effort": "none"},
+         ["output_config.effort: this model knows low, medium, high, max"]),
+        (OPUS_46, {"thinking": ENABLED}, {"effort": "xhigh"}, []),
+        (HAIKU, {"thinking": ADAPTIVE, "output_config": {"effort": "xhigh"}}, {"effort": "xhigh"}, []),
+        (replace(OPUS, thinking="none"), {"thinking": ADAPTIVE, "output_config": {"effort": "low"}}, {"effort": "low"},
+         ["output_config.effort: this model knows no effort", "thinking: this model doesn't think"]),
+        (replace(OPUS, thinking="none"), {"thinking": OFF}, {"effort": "none"}, []),
+        (OPUS_55, ANY_TOOL, {"tools": (Tool("now"),), "tool_choice": ToolChoice("required")},
+         ["tool_choice: this model can't be forced to call a tool"]),
+        (replace(OPUS, stop=False), {"stop_sequences": ["x"]}, {"stop": ("x",)},
+         ["stop: this model takes no stop sequences"]),
+        (OPUS, {"messages": [{"role": "assistant", "content": "{"}]}, {"messages": (assistant("{"),)}, [PREFILL]),
+        (OPUS, {"messages": [{"role": "assistant", "content": [{"type": "text", "text": "{"}]}]},
+         {"messages": (assistant("{"),)}, [PREFILL]),
+        (OPUS, {"messages": [{"role": "assistant", "content": [{"type": "server_tool_use", "id": "s", "data": {}}]}]},
+         {"messages": (assistant("On it."),)}, []),
+    ],
+)  # fmt: skip
+def test_a_caller_of_this_api_meets_the_limits_of_the_model_alone(
+    model: Model, fields: dict[str, Any], decoded: dict[str, Any], expected: list[str]
+) -> None:
+    assert refused(replace(native(fields), **decoded), model) == expected
+
+
+def test_a_field_of_the_wrong_shape_is_named() -> None:
+    with pytest.raises(BadRequest) as error:
+        passed({"thinking": "hard"}, OPUS)
+
+    assert error.value.param == "thinking"
+
+
 # --- obstacles -----------------------------------------------------------------------------------------
 
 
@@ -924,6 +1181,48 @@ def test_a_stream_finishes_once_and_last(name: str) -> None:
     assert [index for index, delta in enumerate(deltas) if isinstance(delta, Finished)] == [len(deltas) - 1]
 
 
+BLOCKS = st.one_of(
+    st.builds(lambda text: {"type": "text", "text": text}, st.text()),
+    st.builds(
+        lambda text, seal: {"type": "thinking", "thinking": text, "signature": seal}, st.text(), st.text(max_size=9)
+    ),
+    st.builds(lambda data: {"type": "redacted_thinking", "data": data}, st.text(max_size=9)),
+    st.builds(
+        lambda number, name, values: {"type": "tool_use", "id": f"t{number}", "name": name, "input": values},
+        st.integers(),
+        st.sampled_from(["get_weather", "patch"]),
+        st.dictionaries(st.sampled_from(["input", "b"]), st.text(max_size=9) | st.integers(-9, 9)),
+    ),
+    st.just({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "x"}}),
+)
+STREAMED = {"text": "text_delta", "thinking": "thinking_delta", "signature": "signature_delta"}
+
+
+@given(st.lists(BLOCKS, max_size=6), st.integers(1, 5))
+def test_any_stream_folds_to_the_whole_answer(blocks: list[dict[str, Any]], size: int) -> None:
+    whole = {"id": "m", "type": "message", "model": "claude", "content": blocks, "stop_reason": "end_turn"}
+    said: list[tuple[str, dict[str, Any]]] = [
+        ("message_start", {"message": whole | {"content": [], "stop_reason": None}})
+    ]
+    for index, block in enumerate(blocks):
+        start = block | {name: "" for name in STREAMED if name in block}
+        pieces = [{"type": STREAMED[name], name: block[name]} for name in STREAMED if block.get(name)]
+        if "input" in block:
+            start["input"] = {}
+            written = msgspec.json.encode(block["input"]).decode() if block["input"] else ""
+            cut = [written[at : at + size] for at in range(0, len(written), size)]
+            pieces += [{"type": "input_json_delta", "partial_json": piece} for piece in ["", *cut]]
+        said.append(("content_block_start", {"index": index, "content_block": start}))
+        said += [("content_block_delta", {"index": index, "delta": piece}) for piece in pieces]
+        said.append(("content_block_stop", {"index": index}))
+    said += [("message_delta", {"delta": {"stop_reason": "end_turn"}}), ("message_stop", {})]
+
+    decoder = FACE.stream_decoder(ASKED, no_id)
+    deltas = [delta for name, data in said for delta in decoder.feed(Event(msgspec.json.encode(data), name))]
+
+    assert fold(deltas) == FACE.decode_response(msgspec.json.encode(whole), ASKED, no_id)
+
+
 def test_a_stream_without_event_names_is_read_by_its_types() -> None:
     data = b"\n".join(line for line in stream("tools").split(b"\n") if not line.startswith(b"event:"))
 
@@ -982,7 +1281,7 @@ def test_usage_is_read_alike_whole_and_streamed(said: dict[str, Any], expected: 
     whole = {"id": "m", "type": "message", "model": "m", "content": [], "stop_reason": "end_turn", "usage": said}
 
     assert FACE.decode_response(json.dumps(whole).encode(), request(), no_id).usage == expected
-    assert events(START[:1] + ({"message": whole | {"usage": {}}},), ("message_delta", {"usage": said})) == [
+    assert events(("message_start", {"message": whole | {"usage": {}}}), ("message_delta", {"usage": said})) == [
         Started("m", "m"),
         UsageReported(expected),
     ]
@@ -1140,6 +1439,113 @@ def test_no_key_is_ever_in_the_message_of_an_error() -> None:
 
     assert refused_request.message == "bad header [key]"
     assert refused_key.message == "the provider refused the router's credentials"
+
+
+# --- against the simulated provider, which refuses what Anthropic refuses -------------------------------
+
+
+def simulated_answer(asked: ChatRequest, model: Model) -> ChatResponse:
+    """What it answers, which is the same whole and streamed."""
+    status, whole = simulated_reply(asked, model)
+    assert status == 200, whole
+    status, streamed = simulated_reply(replace(asked, stream=True), model)
+    assert status == 200, streamed
+    decoder = FACE.stream_decoder(asked, no_id)
+    answer = FACE.decode_response(whole, asked, no_id)
+    assert fold(delta for event in EventParser().feed(streamed) for delta in decoder.feed(event)) == answer
+    assert decoder.complete
+    return answer
+
+
+def simulated_reply(asked: ChatRequest, model: Model) -> tuple[int, bytes]:
+    wire = FACE.encode_request(asked, model)
+    assert refused(asked, model) == []
+    nonce = "0123456789abcdef" * 2
+    reply = simulated.answer(simulated.Call(wire.path, "", dict(wire.headers), wire.body, nonce, 0))
+    return reply.status, b"".join(reply.chunks)
+
+
+MODELS = (OPUS, OPUS_46, OPUS_5, OPUS_55, SONNET_55, HAIKU)
+REQUESTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "everything": {
+        "messages": (
+            Message("system", (Text("Be brief.", "5m"),)),
+            Message(
+                "user",
+                (
+                    Text("Look", "1h"),
+                    Image("data:image/png;base64,iVBORw0KGgo=", cache="5m"),
+                    Image("https://example.org/cat.png", cache="5m"),
+                    File("data:application/pdf;base64,JVBERi0x", filename="a.pdf", cache="1h"),
+                    File("data:text/plain;base64,aGk=", cache="5m"),
+                    File(url="https://example.org/a.pdf"),
+                ),
+            ),
+            Message("developer", (Text("In French."),)),
+            assistant("Oui.", ToolCall("call.1", "get_weather", ""), ToolCall("call.2", "patch", "x", "custom")),
+            replace(result("call.2", "no"), failed=True),
+            Message("tool", (Image("data:image/png;base64,iVBORw0KGgo="), Text("y", "1h")), tool_call_id="call.1"),
+            Message("system", (Text("In German."),)),
+            assistant("Ja."),
+            Message("system", (Text("In Greek."),)),
+            user("And now?"),
+        ),
+        "tools": (replace(WEATHER, strict=True, cache="5m"), Tool("patch", kind="custom")),
+        "parallel_tool_calls": False,
+        "temperature": 0.3,
+        "top_p": 0.9,
+        "stop": ("END",),
+        "user": "ada@example.org",
+        "others": {"service_tier": "default", "cache_control": {"type": "ephemeral"}, "top_k": 3},
+    },
+    "schema": {"response_format": STRICT_FORMAT, "show_reasoning": True},
+    "object": {"response_format": ResponseFormat("json_object")},
+    "no effort": {"effort": "none"},
+    "most effort": {"effort": "max", "temperature": 0.3},
+    "forced": {**FORCED, "effort": "max"},
+    "forced without effort": {**FORCED, "effort": "none"},
+}
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.name))
+@pytest.mark.parametrize("name", REQUESTS)
+def test_the_simulated_provider_takes_what_is_sent(name: str, model: Model) -> None:
+    asked = request(**REQUESTS[name]) if "messages" not in REQUESTS[name] else ChatRequest("auto", **REQUESTS[name])
+    if name.startswith("forced") and not model.forced_tool_choice:
+        assert refused(asked, model) == ["tool_choice: this model can't be forced to call a tool"]
+        return
+
+    simulated_answer(asked, model)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.name))
+def test_a_tool_loop_gives_its_sealed_thinking_back_to_the_simulated_provider(model: Model) -> None:
+    tools = (WEATHER, Tool("patch", kind="custom"))
+    asked = request(user("What is the weather in Rome?"), tools=tools, effort="high", parallel_tool_calls=False)
+
+    first = simulated_answer(asked, model)
+    turn = Message("assistant", (*first.thoughts, Text(first.text or "")), first.tool_calls)
+    later = replace(asked, messages=(*asked.messages, turn, result(first.tool_calls[0].id, "sunny")))
+    second = simulated_answer(later, model)
+
+    assert [thought.seal is not None for thought in first.thoughts] == [True]
+    assert body(later, model)["messages"][1]["content"][0]["type"] == "thinking"
+    assert second.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.name))
+@pytest.mark.parametrize(
+    "thinking", [{"type": "enabled", "budget_tokens": 2000}, ADAPTIVE, OFF, BETWEEN, None], ids=str
+)
+def test_the_simulated_provider_takes_every_way_of_thinking_from_a_caller_of_its_own(
+    thinking: dict[str, Any] | None, model: Model
+) -> None:
+    fields = {"thinking": thinking, "output_config": {"effort": "max"}, "temperature": 0.3, "max_tokens": 200_000}
+    whole, streamed = (native(fields | {"stream": stream}, stream=stream) for stream in (False, True))
+
+    assert simulated_reply(whole, model)[0] == 200
+    assert simulated_reply(streamed, model)[0] == 200
 
 
 # --- the bugs of gateways in use (providers.md, section 5) ---------------------------------------------

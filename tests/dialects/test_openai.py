@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.catalog import Model, Provider
-from router.dialects import Frame, chat
+from router.dialects import Frame, chat, mended
 from router.dialects.openai import FACE
 from router.errors import UpstreamError
+from router.simulated import Call, answer
 from router.sse import Event, EventParser
 from router.types import (
     Audio,
@@ -31,6 +32,7 @@ from router.types import (
     ReasoningDelta,
     Refusal,
     ResponseFormat,
+    Seal,
     Started,
     Text,
     TextDelta,
@@ -116,6 +118,7 @@ def test_of_two_limits_the_newer_name_wins() -> None:
     assert sent(asked(max_tokens=5, max_completion_tokens=50))["max_tokens"] == 50
 
 
+TOOLS = [{"type": "function", "function": {"name": "now"}}]
 SAMPLING = {"temperature": 0.2, "top_p": 0.9, "presence_penalty": 1, "frequency_penalty": 1}
 
 
@@ -290,9 +293,367 @@ def test_a_strict_schema_is_closed_where_the_caller_left_it_open() -> None:
     assert document["response_format"]["json_schema"]["schema"] == {**schema, "additionalProperties": False}
 
 
-# --- what a model can't be asked -----------------------------------------------------------------------
+# --- what callers send that the provider wouldn't take -------------------------------------------------
 
-TOOLS = [{"type": "function", "function": {"name": "now"}}]
+
+def test_what_other_servers_add_to_answers_never_comes_back_to_the_provider() -> None:
+    echo = {
+        "role": "assistant",
+        "content": "Hi",
+        "images": [],
+        "reasoning_content": "thoughts",
+        "reasoning_details": [{"type": "reasoning.text", "text": "thoughts"}],
+        "thinking_blocks": [{"type": "thinking", "thinking": "thoughts", "signature": "c2ln"}],
+        "provider_specific_fields": {"refusal": None},
+        "tool_calls": [
+            {
+                "index": 0,
+                "id": "call_1",
+                "type": "function",
+                "function": {"name": "now", "arguments": "{}", "parsed_arguments": {}},
+                "extra_content": {"google": {"thought_signature": "c2ln"}},
+                "provider_specific_fields": {"thought_signature": "c2ln"},
+            }
+        ],
+    }
+    result = {"role": "tool", "tool_call_id": "call_1", "content": "noon"}
+
+    assert sent(asked(messages=[HELLO_TURN, echo, result], tools=TOOLS))["messages"] == [
+        HELLO_TURN,
+        {
+            "role": "assistant",
+            "content": "Hi",
+            "tool_calls": [
+                {"id": "call_1", "type": "function", "function": {"name": "now", "arguments": "{}"}},
+            ],
+        },
+        result,
+    ]
+
+
+def test_a_field_that_the_caller_wrote_elsewhere_passes() -> None:
+    turn = {"role": "assistant", "content": "He", "prefix": True}
+
+    document = sent(asked(messages=[HELLO_TURN, turn], guided_regex="Hel+o"))
+
+    assert (document["messages"][1], document["guided_regex"]) == (turn, "Hel+o")
+
+
+def test_marks_for_another_providers_cache_are_dropped() -> None:
+    mark = {"type": "ephemeral"}
+    part = {"type": "text", "text": "Hello", "cache_control": mark}
+    function = {"name": "now", "description": None, "cache_control": mark}
+
+    document = sent(
+        asked(
+            messages=[{"role": "user", "content": [part], "cache_control": mark}],
+            tools=[{"type": "function", "function": function, "cache_control": mark}],
+            cache_control=mark,
+        )
+    )
+
+    assert document == {
+        "model": "qwen3:8b",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}],
+        "tools": TOOLS,
+    }
+
+
+LONG_ID = "call_" + "s" * 1_579  # as LiteLLM makes them of Gemini's signatures
+SHORT_ID = "call_9b7ebb7eed0fd8ccaa88b02f3e04ab9b"
+
+
+def turns_with(call_id: str, arguments: str = "{}") -> list[dict[str, Any]]:
+    call = {"id": call_id, "type": "function", "function": {"name": "now", "arguments": arguments}}
+    return [
+        HELLO_TURN,
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": call_id, "content": "noon"},
+    ]
+
+
+@pytest.mark.parametrize("raw", [True, False])
+@pytest.mark.parametrize(("given_id", "expected"), [(LONG_ID, SHORT_ID), ("c" * 41, None), ("c" * 40, "c" * 40)])
+def test_an_id_that_is_too_long_is_shortened_in_call_and_result_alike(
+    raw: bool, given_id: str, expected: str | None
+) -> None:
+    request = asked(messages=turns_with(given_id), tools=TOOLS)
+
+    messages = sent(request if raw else replace(request, raw=b""))["messages"]
+
+    made = messages[1]["tool_calls"][0]["id"]
+    assert made == messages[2]["tool_call_id"] and len(made) <= 40
+    assert expected in (None, made)
+
+
+@pytest.mark.parametrize("raw", [True, False])
+@pytest.mark.parametrize("arguments", ["", "  "])
+def test_a_call_without_arguments_has_an_empty_object_of_them(raw: bool, arguments: str) -> None:
+    request = asked(messages=turns_with("call_1", arguments), tools=TOOLS)
+
+    messages = sent(request if raw else replace(request, raw=b""))["messages"]
+
+    assert messages[1]["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+PICTURE = "data:image/png;base64,iVBORw0KGgo="
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_picture_that_a_tool_returned_follows_as_the_users(raw: bool) -> None:
+    first, answer, result = turns_with("call_1")
+    picture = {"type": "image_url", "image_url": {"url": PICTURE}}
+    result["content"] = [{"type": "text", "text": "Here"}, picture]
+    request = asked(messages=[first, answer, result, HELLO_TURN], tools=TOOLS)
+
+    messages = sent(request if raw else replace(request, raw=b""))["messages"]
+
+    assert messages[2:] == [
+        {"role": "tool", "tool_call_id": "call_1", "content": [{"type": "text", "text": "Here"}]},
+        {"role": "user", "content": [{"type": "text", "text": "(Returned by tool call call_1:)"}, picture]},
+        HELLO_TURN,
+    ]
+
+
+def test_pictures_of_parallel_calls_wait_for_the_last_result() -> None:
+    request = ChatRequest(
+        "auto",
+        (
+            HELLO,
+            Message("assistant", (), (replace(CALL, id="a"), replace(CALL, id="b"))),
+            Message("tool", (Image(PICTURE),), tool_call_id="a"),
+            Message("tool", (Text("none"),), tool_call_id="b"),
+        ),
+        wire="messages",
+    )
+
+    assert sent(request)["messages"][2:] == [
+        {"role": "tool", "tool_call_id": "a", "content": "(What the tool returned is in the next user message.)"},
+        {"role": "tool", "tool_call_id": "b", "content": "none"},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "(Returned by tool call a:)"},
+                {"type": "image_url", "image_url": {"url": PICTURE}},
+            ],
+        },
+    ]
+
+
+# --- callers of other APIs -----------------------------------------------------------------------------
+
+
+def test_what_this_api_has_no_word_for_is_left_out_of_a_history() -> None:
+    request = ChatRequest(
+        "auto",
+        (
+            Message("system", (Text("Be brief", cache="1h"),)),
+            HELLO,
+            Message("assistant", (Reasoning("thoughts", Seal("c2ln", "messages")),), (CALL,)),
+            Message("tool", (Text("no such city"),), tool_call_id="call_1", failed=True),
+            Message("assistant", (Reasoning("more"), Text("Sorry"))),
+        ),
+        (replace(WEATHER, cache="5m"),),
+        wire="messages",
+        raw=b'{"max_tokens": 1}',
+        others={"top_k": 5, "cache_control": {"type": "ephemeral"}, "store": True, "metadata": {"a": "b"}},
+    )
+
+    document = sent(request)
+
+    assert document == {
+        "model": "qwen3:8b",
+        "messages": [
+            {"role": "system", "content": "Be brief"},
+            HELLO_TURN,
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [
+                    {
+                        "id": "call_1",
+                        "type": "function",
+                        "function": {"name": "get_weather", "arguments": '{"city":"Oslo"}'},
+                    }
+                ],
+            },
+            {"role": "tool", "content": "no such city", "tool_call_id": "call_1"},
+            {"role": "assistant", "content": "Sorry"},
+        ],
+        "tools": [
+            {
+                "type": "function",
+                "function": {
+                    "name": "get_weather",
+                    "description": "The weather",
+                    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+                },
+            }
+        ],
+    }
+
+
+SQL = Tool("sql", "A query", kind="custom", grammar={"syntax": "lark", "definition": "start: /.+/"})
+
+
+def test_custom_tools_and_their_calls_keep_their_kind() -> None:
+    request = ChatRequest(
+        "auto",
+        (
+            HELLO,
+            Message("assistant", (), (ToolCall("c", "sql", "SELECT 1", "custom"),)),
+            Message("tool", (Text("1"),), tool_call_id="c"),
+        ),
+        (SQL, Tool("free", kind="custom")),
+        ToolChoice("named", "sql"),
+        wire="responses",
+    )
+
+    document = sent(request)
+
+    assert document["tools"] == [
+        {
+            "type": "custom",
+            "custom": {
+                "name": "sql",
+                "description": "A query",
+                "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: /.+/"}},
+            },
+        },
+        {"type": "custom", "custom": {"name": "free"}},
+    ]
+    assert document["tool_choice"] == {"type": "custom", "custom": {"name": "sql"}}
+    assert document["messages"][1]["tool_calls"] == [
+        {"id": "c", "type": "custom", "custom": {"name": "sql", "input": "SELECT 1"}}
+    ]
+
+
+def test_log_probabilities_are_asked_for_by_two_fields() -> None:
+    document = sent(replace(ASKED, wire="responses", logprobs=3))
+
+    assert (document["logprobs"], document["top_logprobs"]) == (True, 3)
+    assert "top_logprobs" not in sent(replace(ASKED, wire="responses", logprobs=0))
+
+
+def test_nothing_is_said_of_tools_where_there_are_none() -> None:
+    request = replace(ASKED, wire="messages", parallel_tool_calls=False, tool_choice=ToolChoice("none"))
+
+    assert sent(request) == {"model": "qwen3:8b", "messages": [HELLO_TURN]}
+
+
+def test_an_inline_file_has_a_name() -> None:
+    request = ChatRequest("auto", (Message("user", (File("data:application/pdf;base64,JVBE"),)),), wire="messages")
+
+    assert sent(request)["messages"][0]["content"][0]["file"] == {
+        "file_data": "data:application/pdf;base64,JVBE",
+        "filename": "file.pdf",
+    }
+
+
+# --- schemas that a model can't be held to -------------------------------------------------------------
+
+LOOSE = replace(PLAIN, json_schema=False)
+OPEN_SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
+TOLD = (
+    "Answer with JSON that fits this JSON Schema and nothing else: no words around it, no code fence.\n"
+    '{"type":"object","properties":{"n":{"type":"integer"}}}'
+)
+
+
+@pytest.mark.parametrize("raw", [True, False])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([HELLO_TURN], [{"role": "system", "content": TOLD}, HELLO_TURN]),
+        (
+            [{"role": "developer", "content": "Be brief"}, HELLO_TURN],
+            [{"role": "developer", "content": f"Be brief\n\n{TOLD}"}, HELLO_TURN],
+        ),
+        (
+            [{"role": "system", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, HELLO_TURN],
+            [
+                {"role": "system", "content": [{"type": "text", "text": text} for text in ("a", "b", TOLD)]},
+                HELLO_TURN,
+            ],
+        ),
+    ],
+)
+def test_a_schema_is_told_where_the_model_cant_be_held_to_it(
+    raw: bool, before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> None:
+    spec = {"type": "json_schema", "json_schema": {"name": "a", "schema": OPEN_SCHEMA, "strict": True}}
+    request = asked(messages=before, response_format=spec)
+
+    assert refused(request, LOOSE) == []
+    assert sent(request if raw else replace(request, raw=b""), LOOSE) == {"model": "qwen3:8b", "messages": after}
+
+
+# --- what the strict local server says -----------------------------------------------------------------
+
+
+def taken(request: ChatRequest, model: Model) -> None:
+    """Fails unless the simulated provider, which refuses what OpenAI refuses, takes the request."""
+    assert refused(request, model) == []
+    wire = FACE.encode_request(request, model)
+    reply = answer(Call(f"/v1{wire.path}", "", dict(wire.headers), wire.body, nonce="0" * 32, at=1_795_500_000))
+    assert reply.status == 200, reply.chunks[0]
+
+
+HISTORY = (
+    Message("system", (Text("Be brief", cache="5m"), Text("Really"))),
+    Message("user", (Text("Look"), Image(PICTURE), File("data:application/pdf;base64,JVBE"))),
+    Message(
+        "assistant",
+        (Reasoning("thoughts", Seal("c2ln", "messages")), Text("")),
+        (replace(CALL, id=LONG_ID), ToolCall("c2", "sql", "SELECT 1", "custom"), ToolCall("c3", "now", "")),
+    ),
+    Message("tool", (Image(PICTURE),), tool_call_id=LONG_ID),
+    Message("tool", (Text("1"),), tool_call_id="c2"),
+    Message("tool", (), tool_call_id="c3", failed=True),
+    Message("assistant", (Refusal("I can't"),)),
+    Message("assistant", (Reasoning("alone"),)),
+    Message("developer", (Text("Go on"),)),
+    HELLO,
+)
+BRIDGED = ChatRequest("auto", HISTORY, (WEATHER, SQL, NOW), wire="messages", raw=b"{}")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        BRIDGED,
+        replace(BRIDGED, tool_choice=ToolChoice("named", "sql"), parallel_tool_calls=False),
+        replace(BRIDGED, tool_choice=ToolChoice("required"), temperature=0.5, top_p=0.5, user="u", seed=7),
+        replace(BRIDGED, effort="none", logprobs=2, temperature=0.5),
+        replace(BRIDGED, n=2, stream=True, others={"service_tier": "flex", "store": True, "top_k": 3}),
+        replace(
+            BRIDGED,
+            response_format=ResponseFormat("json_schema", "a", "An n", {**OPEN_SCHEMA, "required": ["n"]}, strict=True),
+            tools=(replace(WEATHER, parameters={**OPEN_SCHEMA, "required": ["n"]}, strict=True), NOW),
+        ),
+        replace(ASKED, wire="completions", stop=(), max_tokens=16),
+    ],
+)
+def test_openai_takes_what_is_built(request_: ChatRequest) -> None:
+    taken(request_, GPT)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": turns_with(LONG_ID, ""), "tools": TOOLS},
+        {"tools": TOOLS, "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": TOOLS}}},
+        {"tools": [{"type": "custom", "custom": {"name": "sql"}}], "reasoning_effort": "high"},
+        {"functions": [{"name": "now"}], "function_call": "auto"},
+        {"n": 3, "max_tokens": 50, "stream": True},
+        {"logprobs": True, "top_logprobs": 2, "reasoning_effort": "none", **SAMPLING},
+    ],
+)
+def test_openai_takes_what_its_own_callers_send(fields: dict[str, Any]) -> None:
+    taken(asked(**fields), GPT)
+
+
+# --- what a model can't be asked -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -312,17 +673,31 @@ TOOLS = [{"type": "function", "function": {"name": "now"}}]
         (
             {"logprobs": True, "top_logprobs": 2, "logit_bias": {"1": 2}},
             GPT,
-            ["logprobs", "top_logprobs", "logit_bias"],
+            ["logprobs", "logit_bias"],
         ),
         ({"logprobs": True, "logit_bias": {"1": 2}, "reasoning_effort": "none"}, GPT, ["logit_bias"]),
         ({"logprobs": False, "logit_bias": {}}, GPT, []),
         ({"logprobs": True, "logit_bias": {"1": 2}, "n": 3, "stop": ["a", "b"]}, PLAIN, []),
         ({"tools": TOOLS, "tool_choice": "required"}, replace(PLAIN, forced_tool_choice=False), ["tool_choice"]),
         ({"tools": TOOLS, "tool_choice": "auto"}, replace(PLAIN, forced_tool_choice=False), []),
+        ({"n": 2, "logprobs": True}, replace(PLAIN, choices=False, logprobs=False), ["n", "logprobs"]),
+        ({"n": 1}, replace(PLAIN, choices=False), []),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}}, LOOSE, []),
     ],
 )
 def test_a_model_is_ruled_out_by_what_it_refuses(fields: dict[str, Any], model: Model, expected: list[str]) -> None:
     assert refused(asked(**fields), model) == expected
+
+
+def test_what_only_other_apis_can_say_is_an_obstacle() -> None:
+    request = ChatRequest(
+        "auto",
+        (Message("user", (Text("Read"), File(url="https://x.test/a.pdf"))),),
+        (Tool("n" * 64), Tool("n" * 65)),
+        wire="messages",
+    )
+
+    assert refused(request, PLAIN) == ["tools[1].function.name", "messages[0].content[1]"]
 
 
 @pytest.mark.parametrize(
@@ -352,7 +727,8 @@ PARTS: st.SearchStrategy[Part] = st.one_of(
     st.builds(Text, TEXTS),
     st.builds(Image, st.just("https://x.test/a.png"), st.sampled_from([None, "low"])),
     st.builds(Audio, st.just("UklG"), st.sampled_from(["wav", "mp3"])),
-    st.builds(File, data=TEXTS, file_id=st.none() | TEXTS, filename=st.none() | TEXTS),
+    st.builds(File, st.just("data:application/pdf;base64,JVBE"), st.none() | TEXTS, TEXTS),
+    st.builds(File, file_id=TEXTS, filename=st.none() | TEXTS),
 )
 CONTENTS = st.lists(PARTS, min_size=1, max_size=3).map(tuple)
 NAMED = st.none() | TEXTS
@@ -365,7 +741,10 @@ TURNS = st.one_of(
             Message(
                 "assistant",
                 (Text(text),) if text else (),
-                tuple(ToolCall(f"call_{n}", "f", answer) for n, answer in enumerate(answers)),
+                tuple(
+                    ToolCall(f"call_{n}", "f", f"[{n}]" + answer, "custom" if n % 2 else "function")
+                    for n, answer in enumerate(answers)
+                ),
             ),
             *(Message("tool", (Text(answer),), tool_call_id=f"call_{n}") for n, answer in enumerate(answers)),
         ],
@@ -373,15 +752,15 @@ TURNS = st.one_of(
         st.lists(TEXTS, min_size=1, max_size=3),
     ),
 )
+TOOL_NAMES = st.from_regex(r"[a-zA-Z0-9_-]{1,64}", fullmatch=True)
+GRAMMARS = st.fixed_dictionaries({"syntax": st.sampled_from(["lark", "regex"]), "definition": TEXTS})
 SETS_OF_TOOLS = st.lists(
-    st.builds(
-        Tool,
-        st.from_regex(r"[a-zA-Z0-9_-]{1,64}", fullmatch=True),
-        NAMED,
-        st.none() | SCHEMAS,
-        st.sampled_from([None, False]),
+    st.one_of(
+        st.builds(Tool, TOOL_NAMES, NAMED, st.none() | SCHEMAS, st.sampled_from([None, False])),
+        st.builds(Tool, TOOL_NAMES, NAMED, kind=st.just("custom"), grammar=st.none() | GRAMMARS),
     ),
     max_size=3,
+    unique_by=lambda tool: tool.name,
 ).map(tuple)
 FORMATS = st.one_of(
     st.sampled_from([ResponseFormat(), ResponseFormat("json_object")]),
@@ -410,9 +789,10 @@ def requests(draw: st.DrawFn) -> ChatRequest:
         seed=draw(st.none() | st.integers(-(2**63) + 1, 2**63 - 1)),
         effort=draw(st.sampled_from([None, "low", "high"])),
         n=draw(st.integers(1, 128)),
+        logprobs=draw(st.none() | st.integers(0, 20)),
         user=draw(NAMED),
         stream=draw(st.booleans()),
-        others=draw(st.dictionaries(st.sampled_from(["verbosity", "store_x", "top_k"]), TEXTS)),
+        others=draw(st.dictionaries(st.sampled_from(["safety_identifier", "store_x", "min_p"]), TEXTS)),
     )
 
 
@@ -436,7 +816,7 @@ EXPECTED = {
         "gpt-5.5-2026-04-23",
         "Grüße\u2028aus dem\u0085Süden\u2029🎈!",
         "stop",
-        usage=Usage(2048, 25, cached_tokens=1920, reasoning_tokens=12),
+        usage=Usage(2048, 25, cached_tokens=1920, reasoning_tokens=12, service_tier="default"),
     ),
     "tools": ChatResponse(
         "chatcmpl-Tools1",
@@ -466,6 +846,60 @@ EXPECTED = {
         thoughts=(Reasoning("Nine tens are ninety."),),
         usage=Usage(9, 30, reasoning_tokens=21),
     ),
+    "choices": ChatResponse(
+        "chatcmpl-Cho1",
+        "gpt-5.4-2026-03-05",
+        "Yes.",
+        "stop",
+        logprobs=(
+            {
+                "token": "Yes",
+                "logprob": -0.1,
+                "bytes": [89, 101, 115],
+                "top_logprobs": [
+                    {"token": "Yes", "logprob": -0.1, "bytes": [89, 101, 115]},
+                    {"token": "No", "logprob": -2.4, "bytes": [78, 111]},
+                ],
+            },
+            {
+                "token": ".",
+                "logprob": -0.01,
+                "bytes": [46],
+                "top_logprobs": [{"token": ".", "logprob": -0.01, "bytes": [46]}],
+            },
+        ),
+        usage=Usage(9, 8, service_tier="flex"),
+        alternatives=(
+            ChatResponse(
+                "chatcmpl-Cho1",
+                "gpt-5.4-2026-03-05",
+                "No\U0001f388",
+                "length",
+                logprobs=(
+                    {
+                        "token": "No",
+                        "logprob": -2.4,
+                        "bytes": [78, 111],
+                        "top_logprobs": [
+                            {"token": "Yes", "logprob": -0.1, "bytes": [89, 101, 115]},
+                            {"token": "No", "logprob": -2.4, "bytes": [78, 111]},
+                        ],
+                    },
+                    {"token": "\\xf0\\x9f", "logprob": -0.5, "bytes": [240, 159], "top_logprobs": []},
+                    {"token": "\\x8e\\x88", "logprob": -0.25, "bytes": [142, 136], "top_logprobs": []},
+                ),
+            ),
+        ),
+    ),
+    "custom_tools": ChatResponse(
+        "chatcmpl-Cus1",
+        "gpt-5.5-2026-04-23",
+        None,
+        "tool_calls",
+        (ToolCall("call_Sql", "sql", 'SELECT "a"\nFROM t', "custom"), ToolCall("call_Now", "now", "{}")),
+        usage=Usage(70, 21),
+    ),
+    "usage_with_choices": ChatResponse("gen-1", "local", "Hi you", "stop", usage=Usage(5, 2)),
     "careless": ChatResponse(
         "chat-1",
         "local",
@@ -541,7 +975,7 @@ def test_a_stream_starts_once_and_finishes_once(name: str) -> None:
     deltas, _ = decode([stream(name)])
 
     assert [type(delta) for delta in deltas].count(Started) == 1 and isinstance(deltas[0], Started)
-    assert [type(delta) for delta in deltas].count(Finished) == 1
+    assert [type(delta) for delta in deltas].count(Finished) == 1 + len(EXPECTED[name].alternatives)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -623,17 +1057,56 @@ def test_an_answer_that_was_broken_off_is_an_error(said: str) -> None:
     assert (caught.value.kind, caught.value.retryable) == ("server", True)
 
 
-def test_the_reason_may_come_without_an_index_and_only_the_first_choice_is_read() -> None:
+def test_a_choice_may_come_without_an_index() -> None:
     head = {"id": "c", "model": "m"}
     events = [
         {**head, "choices": [{"index": None, "delta": {"content": "mine"}}]},
-        {**head, "choices": [{"index": 1, "delta": {"content": "other"}, "finish_reason": "length"}]},
         {**head, "choices": [{"delta": {}, "finish_reason": "stop"}]},
     ]
 
     answer = folded([*(Event(json.dumps(event).encode()) for event in events), Event(b"[DONE] ")])
 
-    assert (answer.text, answer.finish_reason) == ("mine", "stop")
+    assert (answer.text, answer.finish_reason, answer.alternatives) == ("mine", "stop", ())
+
+
+def test_tool_calls_are_counted_in_each_choice() -> None:
+    events = [
+        Event(json.dumps({"choices": [{"index": index, "delta": call(0, f"c{index}", "f", "[]")}]}).encode())
+        for index in (0, 1)
+    ]
+    ends = [{"index": index, "delta": {}, "finish_reason": "tool_calls"} for index in (0, 1)]
+
+    answer = folded([*events, Event(json.dumps({"choices": ends}).encode()), Event(b"[DONE]")])
+
+    assert [c.id for c in answer.tool_calls] == ["c0"]
+    assert [c.id for c in answer.alternatives[0].tool_calls] == ["c1"]
+
+
+def test_a_choice_that_has_not_finished_is_a_truncated_answer() -> None:
+    events = [
+        Event(b'{"choices":[{"index":1,"delta":{"content":"b"}}]}'),
+        Event(b'{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}'),
+    ]
+
+    with pytest.raises(UpstreamError) as caught:
+        folded([*events, Event(b"[DONE]")])
+    assert caught.value.kind == "truncated"
+
+
+def test_whole_choices_are_put_in_their_order() -> None:
+    choices = [
+        {"index": index, "message": {"content": text}, "finish_reason": "stop"} for index, text in ((1, "b"), (0, "a"))
+    ]
+
+    answer = FACE.decode_response(json.dumps({"id": "x", "choices": choices}).encode(), ASKED, no_id)
+
+    assert (answer.text, [other.text for other in answer.alternatives]) == ("a", ["b"])
+
+
+def test_half_a_surrogate_pair_does_no_harm() -> None:
+    cut = b'{"id":"c","choices":[{"delta":{"content":"a\\ud83c"},"finish_reason":"stop"}]}'
+
+    assert folded([Event(mended(cut)), Event(b"[DONE]")]).text == "a\ufffd"
 
 
 def test_an_answer_without_id_or_model_gets_an_id() -> None:
@@ -743,6 +1216,10 @@ def test_an_error_in_mid_stream_is_raised() -> None:
         ({"message": "slow down", "code": "rate_limit_exceeded"}, "rate_limited"),
         ({"code": "insufficient_quota"}, "quota"),
         ({"code": 503, "message": None}, "overloaded"),
+        ({"code": "503", "message": None}, "overloaded"),
+        ({"code": "invalid_prompt", "message": "no"}, "refused"),
+        ({"type": "invalid_request_error", "message": "no"}, "refused"),
+        ({"message": "The prompt is too long: 9 tokens"}, "context_length"),
         ({"code": 10**30}, "server"),
         ([1], "server"),
     ],
@@ -789,8 +1266,12 @@ def test_what_is_no_chunk_is_a_broken_protocol(data: bytes) -> None:
     ("name", "kind", "status", "code", "param"),
     [
         ("400_unsupported", "refused", 400, "unsupported_parameter", "stop"),
-        ("400_too_long", "context_length", 400, "context_length_exceeded", None),
+        ("400_too_long", "context_length", 400, "context_length_exceeded", "messages"),
         ("400_vllm", "context_length", 400, "context_length_exceeded", None),
+        ("400_llama_cpp", "context_length", 400, "context_length_exceeded", None),
+        ("400_ollama", "context_length", 400, "context_length_exceeded", None),
+        ("400_litellm", "refused", 400, "upstream_refused", None),
+        ("404_item", "refused", 400, "upstream_refused", "file_id"),
         ("401", "credentials", 502, "upstream_credentials", None),
         ("404", "not_found", 502, "upstream_model_not_found", None),
         ("429", "rate_limited", 429, "rate_limit_exceeded", None),

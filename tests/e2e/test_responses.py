@@ -1,0 +1,358 @@
+"""The official OpenAI SDK speaking Responses to a running proxy, each answer coming from a provider of another dialect."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from openai import OpenAI
+from openai.types.responses import FunctionToolParam, Response
+from pydantic import BaseModel
+
+from tests.providers import Cut, Providers, Status
+from tests.running import Running, running, with_keys
+
+MODELS = {"anthropic": "claude-opus-4.7", "gemini": "gemini-3.1-pro"}
+TOOL: FunctionToolParam = {
+    "type": "function",
+    "name": "get_weather",
+    "description": "The weather of a city",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    "strict": False,
+}
+QUESTION = "What is the weather in Oslo?"
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+
+
+@pytest.fixture
+def client(proxy: Running) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0) as sdk:
+        yield sdk
+
+
+@pytest.fixture(params=MODELS)
+def dialect(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def model(dialect: str) -> str:
+    return MODELS[dialect]
+
+
+def sent(providers: Providers) -> str:
+    return providers.received[-1].body.decode()
+
+
+def called(response: Response) -> Any:
+    """The one call of this answer."""
+    (call,) = [item for item in response.output if item.type == "function_call"]
+    assert call.name == "get_weather" and isinstance(json.loads(call.arguments)["city"], str)
+    return call
+
+
+# --- answers and streams -------------------------------------------------------------------------------
+
+
+def test_a_whole_answer_names_its_model_and_its_usage(client: OpenAI, model: str) -> None:
+    answer = client.responses.create(model=model, input="Say hello", instructions="Be brief.", metadata={"k": "v"})
+
+    Response.model_validate(answer.to_dict())
+    assert (answer.model, answer.status, answer.error) == (model, "completed", None)
+    assert answer.output_text
+    assert (answer.instructions, answer.metadata) == ("Be brief.", {"k": "v"})
+    assert answer.usage is not None and answer.usage.output_tokens > 0
+    assert answer.usage.total_tokens == answer.usage.input_tokens + answer.usage.output_tokens
+
+
+def test_a_stream_tells_the_answer_that_it_ends_with(client: OpenAI, model: str) -> None:
+    events = list(client.responses.create(model=model, input="Tell a story", stream=True))
+
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert [event.type for event in events[:2]] == ["response.created", "response.in_progress"]
+    last = events[-1]
+    assert last.type == "response.completed"
+    pieces = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert len(pieces) > 2 and "".join(pieces) == last.response.output_text
+    assert last.response.usage is not None
+    kept = client.responses.retrieve(last.response.id)
+    assert kept.to_dict() == last.response.to_dict()
+
+
+def test_the_sdks_own_stream_adds_up(client: OpenAI, model: str) -> None:
+    asked = {"model": model, "input": QUESTION, "tools": [TOOL], "tool_choice": "required"}
+    with client.responses.stream(**asked) as stream:
+        snapshots = [event.snapshot for event in stream if event.type == "response.function_call_arguments.delta"]
+        final = stream.get_final_response()
+
+    assert called(final).arguments == snapshots[-1]
+
+
+def test_visible_reasoning_is_a_summary(client: OpenAI, model: str) -> None:
+    asked = {"model": model, "input": "Think about it", "reasoning": {"effort": "high", "summary": "auto"}}
+
+    whole = client.responses.create(**asked)
+    events = list(client.responses.create(**asked, stream=True))
+
+    assert [item.type for item in whole.output] == ["reasoning", "message"]
+    (text,) = [part.text for item in whole.output if item.type == "reasoning" for part in item.summary]
+    said = "".join(event.delta for event in events if event.type == "response.reasoning_summary_text.delta")
+    assert text == said != ""
+    assert whole.usage is not None and whole.usage.output_tokens_details.reasoning_tokens > 0
+
+
+def test_a_schema_is_parsed(client: OpenAI, model: str) -> None:
+    asked = {"model": model, "input": "Ann is 31", "text_format": Person}
+
+    whole = client.responses.parse(**asked)
+    with client.responses.stream(**asked) as stream:
+        streamed = stream.get_final_response()
+
+    assert isinstance(whole.output_parsed, Person) and isinstance(streamed.output_parsed, Person)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_cut_by_its_limit_is_incomplete(client: OpenAI, model: str, stream: bool) -> None:
+    if stream:
+        last = list(client.responses.create(model=model, input="Tell [[length]]", stream=True))[-1]
+        assert last.type == "response.incomplete"
+        answer = last.response
+    else:
+        answer = client.responses.create(model=model, input="Tell [[length]]")
+
+    assert answer.status == "incomplete" and answer.incomplete_details is not None
+    assert answer.incomplete_details.reason == "max_output_tokens"
+    assert [item.status for item in answer.output if item.type == "message"] == ["incomplete"]
+
+
+def test_odd_text_arrives_whole(client: OpenAI, model: str) -> None:
+    events = client.responses.create(model=model, input="Say [[unicode]]", stream=True)
+
+    said = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+
+    assert "one\u2028two\u0085three \U0001f389 \u6f22\u5b57" in said
+
+
+# --- conversations -------------------------------------------------------------------------------------
+
+
+def test_a_tool_loop_goes_round_when_the_caller_keeps_all(
+    client: OpenAI, dialect: str, model: str, providers: Providers
+) -> None:
+    asked: dict[str, Any] = {
+        "model": model,
+        "tools": [TOOL],
+        "store": False,
+        "reasoning": {"effort": "high", "summary": "auto"},
+        "include": ["reasoning.encrypted_content"],
+    }
+    first = client.responses.create(input=QUESTION, **asked)
+    items = [{"role": "user", "content": QUESTION}, *(item.to_dict() for item in first.output)]
+    output = {"type": "function_call_output", "call_id": called(first).call_id, "output": '{"temperature": 7}'}
+
+    answer = client.responses.create(input=[*items, output], **asked)
+
+    assert answer.status == "completed" and answer.output_text
+    assert QUESTION in sent(providers) and '"temperature' in sent(providers).replace("\\", "")
+    assert_sealed(providers, dialect)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tool_loop_goes_round_by_the_previous_answers_id(
+    client: OpenAI, dialect: str, model: str, providers: Providers, stream: bool
+) -> None:
+    """Bug 23: gateways that only bridge forget what came before."""
+    asked: dict[str, Any] = {"model": model, "tools": [TOOL], "reasoning": {"effort": "high"}}
+    if stream:
+        first = list(client.responses.create(input=QUESTION, stream=True, **asked))[-1].response
+    else:
+        first = client.responses.create(input=QUESTION, **asked)
+    output: Any = {"type": "function_call_output", "call_id": called(first).call_id, "output": '{"temperature": 7}'}
+
+    second = client.responses.create(input=[output], previous_response_id=first.id, **asked)
+    assert QUESTION in sent(providers)
+    assert_sealed(providers, dialect)
+    third = client.responses.create(model=model, input="And tomorrow?", previous_response_id=second.id)
+
+    assert second.previous_response_id == first.id and second.output_text and third.output_text
+    for text in (QUESTION, "temperature", second.output_text, "And tomorrow?"):
+        assert json.dumps(text)[1:-1] in sent(providers) or text in sent(providers)
+
+
+def assert_sealed(providers: Providers, dialect: str) -> None:
+    """The provider got back what it had sealed its call with, and no stand-in."""
+    turns = providers.received[-1].json["messages" if dialect == "anthropic" else "contents"]
+    if dialect == "anthropic":
+        blocks = [block for turn in turns if turn["role"] == "assistant" for block in turn["content"]]
+        assert [block["type"] for block in blocks] == ["thinking", "tool_use"] and blocks[0]["signature"]
+    else:
+        parts = [part for turn in turns if turn["role"] == "model" for part in turn["parts"]]
+        (signature,) = [part["thoughtSignature"] for part in parts if "functionCall" in part]
+        assert signature != "skip_thought_signature_validator"
+
+
+def test_instructions_hold_for_one_answer(client: OpenAI, model: str, providers: Providers) -> None:
+    first = client.responses.create(model=model, input="Hello", instructions="Speak like a pirate.")
+
+    client.responses.create(model=model, input="Again", previous_response_id=first.id, instructions="Speak plainly.")
+
+    assert "pirate" not in sent(providers) and "Speak plainly." in sent(providers) and "Hello" in sent(providers)
+
+
+def test_a_conversation_moves_to_another_provider(client: OpenAI, providers: Providers) -> None:
+    asked: dict[str, Any] = {"tools": [TOOL], "reasoning": {"effort": "high", "summary": "auto"}}
+    first = client.responses.create(model=MODELS["anthropic"], input=QUESTION, **asked)
+    output: Any = {"type": "function_call_output", "call_id": called(first).call_id, "output": "7 degrees"}
+
+    second = client.responses.create(
+        model=MODELS["gemini"], input=[output], previous_response_id=first.id, tools=[TOOL]
+    )
+
+    assert second.output_text and QUESTION in sent(providers) and "7 degrees" in sent(providers)
+
+
+def test_an_output_that_is_missing_is_told_as_openai_does(client: OpenAI, model: str) -> None:
+    first = client.responses.create(model=model, input=QUESTION, tools=[TOOL], tool_choice="required")
+
+    with pytest.raises(openai.BadRequestError, match="No tool output found for function call call_") as caught:
+        client.responses.create(model=model, input="Well?", previous_response_id=first.id)
+
+    assert caught.value.param == "input"
+
+
+# --- stored answers ------------------------------------------------------------------------------------
+
+
+def test_a_stored_answer_is_found_listed_and_forgotten(client: OpenAI) -> None:
+    items: Any = [{"role": "user", "content": f"Hello {number}"} for number in range(3)]
+    answer = client.responses.create(model=MODELS["anthropic"], input=items)
+
+    assert client.responses.retrieve(answer.id).to_dict() == answer.to_dict()
+    newest_first = [item.to_dict() for item in client.responses.input_items.list(answer.id)]
+    assert [item["content"][0]["text"] for item in newest_first] == ["Hello 2", "Hello 1", "Hello 0"]
+    page = client.responses.input_items.list(answer.id, order="asc", limit=2)
+    assert page.has_more and [item.to_dict() for item in page] == newest_first[::-1]
+    rest = client.responses.input_items.list(answer.id, order="asc", after=page.data[-1].id)
+    assert [item.to_dict() for item in rest] == newest_first[:1] and not rest.has_more
+
+    with pytest.raises(openai.BadRequestError):
+        client.responses.cancel(answer.id)
+    with pytest.raises(openai.BadRequestError) as caught:
+        list(client.responses.retrieve(answer.id, stream=True))
+    assert caught.value.param == "stream"
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.input_items.list(answer.id, after="msg_unknown")
+    assert caught.value.param == "after"
+
+    client.responses.delete(answer.id)
+    assert_unknown(client, answer.id)
+
+
+def test_a_deletion_says_so(client: OpenAI, proxy: Running) -> None:
+    answer = client.responses.create(model=MODELS["gemini"], input="Hello")
+
+    said = proxy.client.delete(f"/v1/responses/{answer.id}")
+
+    assert (said.status_code, said.json()) == (200, {"id": answer.id, "object": "response", "deleted": True})
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_not_to_be_stored_is_not(client: OpenAI, stream: bool) -> None:
+    asked: dict[str, Any] = {"model": MODELS["anthropic"], "input": "Hello", "store": False}
+    if stream:
+        answer = list(client.responses.create(**asked, stream=True))[-1].response
+    else:
+        answer = client.responses.create(**asked)
+
+    assert answer.store is False
+    assert_unknown(client, answer.id)
+
+
+def assert_unknown(client: OpenAI, answer_id: str) -> None:
+    calls = (
+        client.responses.retrieve,
+        client.responses.delete,
+        client.responses.cancel,
+        lambda id_: client.responses.input_items.list(id_),
+    )
+    for call in calls:
+        with pytest.raises(openai.NotFoundError, match=f"Response with id '{answer_id}' not found."):
+            call(answer_id)
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.create(model=MODELS["gemini"], input="And?", previous_response_id=answer_id)
+    assert (caught.value.param, caught.value.code) == ("previous_response_id", "previous_response_not_found")
+
+
+def test_an_answer_is_its_callers_own(tmp_path: Path, providers: Providers) -> None:
+    keys = [{"id": name, "sha256": hashlib.sha256(name.encode()).hexdigest()} for name in ("ada", "bob")]
+    with running(tmp_path, with_keys(providers), {"keys": keys}) as proxy:
+        with (
+            OpenAI(base_url=f"{proxy.url}/v1", api_key="ada", max_retries=0) as ada,
+            OpenAI(base_url=f"{proxy.url}/v1", api_key="bob", max_retries=0) as bob,
+        ):
+            answer = ada.responses.create(model=MODELS["anthropic"], input="Hello")
+            assert_unknown(bob, answer.id)
+            assert ada.responses.retrieve(answer.id).id == answer.id
+            with pytest.raises(openai.AuthenticationError):
+                OpenAI(base_url=f"{proxy.url}/v1", api_key="eve", max_retries=0).responses.retrieve(answer.id)
+
+
+# --- what goes wrong -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "param"),
+    [
+        ({"model": "gpt-9"}, openai.NotFoundError, "model"),
+        ({"background": True}, openai.BadRequestError, "background"),
+        ({"conversation": "conv_1"}, openai.BadRequestError, "conversation"),
+        ({"input": []}, openai.BadRequestError, "input"),
+    ],
+)
+def test_a_refusal_names_the_field(
+    client: OpenAI, fields: dict[str, Any], error: type[openai.APIStatusError], param: str
+) -> None:
+    asked: dict[str, Any] = {"model": MODELS["anthropic"], "input": "Hello", **fields}
+
+    with pytest.raises(error) as caught:
+        client.responses.create(**asked)
+
+    assert caught.value.body is not None and caught.value.param == param
+
+
+def test_what_only_openai_can_do_is_refused_by_name_elsewhere(client: OpenAI, model: str) -> None:
+    with pytest.raises(openai.BadRequestError, match=r"tools\[0\]\.type"):
+        client.responses.create(model=model, input="Hello", tools=[{"type": "web_search"}])
+
+
+def test_a_providers_error_is_the_sdks_own(client: OpenAI, dialect: str, model: str, providers: Providers) -> None:
+    providers.fail(dialect, Status(429, retry_after_s=7), times=3)
+
+    with pytest.raises(openai.RateLimitError) as caught:
+        client.responses.create(model=model, input="Hello", stream=True)
+
+    assert caught.value.response.headers["retry-after"] == "7"
+    providers.forgive()
+
+
+@pytest.mark.parametrize("then", ["end", "reset", "error"])
+def test_a_stream_that_breaks_fails_and_is_not_stored(
+    client: OpenAI, dialect: str, model: str, providers: Providers, then: Any
+) -> None:
+    providers.fail(dialect, Cut(2, then))
+
+    events = list(client.responses.create(model=model, input="Tell a story", stream=True))
+
+    last = events[-1]
+    assert last.type == "response.failed" and last.response.status == "failed" and last.response.error is not None
+    assert last.response.error.code.startswith("upstream_") and last.response.error.message
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert "response.completed" not in {event.type for event in events}
+    assert_unknown(client, last.response.id)
