@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from router.simulated import Call, Reply, answer, missing_key
+from router.simulated import Call, Memory, Reply, answer, missing_key
 
 Dialect = Literal["openai", "anthropic", "gemini"]
 
@@ -91,6 +91,7 @@ class Providers:
         self.connections = 0
         self.aborted = 0  # calls whose client left before it had the whole answer
         self._pace_s = pace_s
+        self._memory = Memory()
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._port = 0
         self._ready = threading.Event()
@@ -202,7 +203,7 @@ class Providers:
             case Status():
                 await self._send(_error(dialect, fault), writer)
                 return True
-        reply = missing_key(call) or answer(call)
+        reply = missing_key(call) or answer(call, self._memory)
         if not isinstance(fault, Cut):
             await self._send(reply, writer)
             return True
@@ -251,7 +252,8 @@ async def _read(reader: asyncio.StreamReader) -> Call | None:
     path, _, query = lines[0].split(" ")[1].partition("?")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Call(path, query, headers, body, nonce=uuid.uuid4().hex, at=int(time.time()))
+    method = lines[0].split(" ")[0]
+    return Call(path, query, headers, body, nonce=uuid.uuid4().hex, at=int(time.time()), method=method)
 
 
 def _dialect(path: str) -> Dialect:

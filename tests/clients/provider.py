@@ -5,6 +5,7 @@ agent would then run those. So the request of an agent, known by the shell that 
 answered as if it had offered only the tool that the matrix wants called, held to the arguments that it wants.
 """
 
+import itertools
 import json
 import threading
 import time
@@ -109,7 +110,7 @@ class Wire:
     """Where a wire format has what is needed here. `tools` are the functions alone, `offer` their field again."""
 
     turns: Callable[[Json], list[Json]]
-    answered: Callable[[Json], bool]  # whether the last turn is a tool's result
+    answered: Callable[[Json], bool]  # whether a turn has a tool's result
     tools: Callable[[Json], list[Json]]
     schema: str
     offer: Callable[[Json], list[Json]]
@@ -122,17 +123,21 @@ def _narrowed(body: Json, wire: Wire) -> bool:
     shell = next((tools[name] for name in tools if name.lower() in _SHELLS), None)
     if shell is None:
         return False
-    turns = wire.turns(body)
-    said = [turn for turn in turns if turn.get("role", "user") == "user"]
+    turns = list(itertools.takewhile(lambda turn: not _models(turn), reversed(wire.turns(body))))
     wanted = next((tools[name] for name in _ANSWERS if name in tools), None)
-    if said and _COMMAND in json.dumps(said[-1]):
+    if _COMMAND in json.dumps(turns):
         wanted = {**shell, wire.schema: _held(shell[wire.schema])}
         wanted.pop("strict", None)
-    if wanted is None or wire.answered(turns[-1]):
+    if wanted is None or any(wire.answered(turn) for turn in turns):
         body.update(wire.never)
     else:
         body["tools"] = wire.offer(wanted)
     return True
+
+
+def _models(turn: Json) -> bool:
+    """Whether the model said it, so that what follows is what it answers now."""
+    return turn.get("role") in ("assistant", "model") or turn.get("type") in ("function_call", "reasoning")
 
 
 def _held(schema: Json) -> Json:

@@ -191,7 +191,7 @@ def _remarks(results: Sequence[Result]) -> Iterator[str]:
     yield from dict.fromkeys(absent)
     for one in results:
         if one.ok is False:
-            yield f"FAILED {one.client} {one.surface} {one.model} {one.check}: {one.detail}"
+            yield f"FAILED {one.client} {one.surface} {one.model} {one.check}: {one.detail[:600]}"
 
 
 if __name__ == "__main__":

@@ -360,7 +360,7 @@ def test_marks_for_another_providers_cache_are_dropped() -> None:
 
 
 LONG_ID = "call_" + "s" * 1_579  # as LiteLLM makes them of Gemini's signatures
-SHORT_ID = "call_9b7ebb7eed0fd8ccaa88b02f3e04ab9b"
+SHORT_ID = "call_aac28223b8993c8849801bb49eaba859"
 
 
 def turns_with(call_id: str, arguments: str = "{}") -> list[dict[str, Any]]:

@@ -73,7 +73,7 @@ def test_an_unknown_path_and_method_get_the_envelope(proxy: Running) -> None:
 
 def test_what_no_model_can_take_is_a_400_that_says_why(proxy: Running) -> None:
     audio = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
-    fields = {"messages": [{"role": "user", "content": [audio]}], "n": 2}
+    fields = {"messages": [{"role": "user", "content": [audio]}], "logit_bias": {"1": 1}}
     response = proxy.client.post("/v1/chat/completions", json={"model": "auto", **fields})
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "no_capable_model"

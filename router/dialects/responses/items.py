@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from router.bodies import missing, wrong
+from router.bodies import member, missing, one_of, optional_text, text, wrong
 from router.dialects.responses import seals
 from router.errors import BadRequest
 from router.types import (
@@ -105,9 +105,7 @@ _INPUT_KINDS = ("input_text", "input_image", "input_file", "input_audio")
 
 
 def _message(path: str, item: Item, native: list[str]) -> Message:
-    role: Any = item.get("role")
-    if role not in _ROLES:
-        raise wrong(f"{path}.role", f"{path}.role is {str(role)[:40]!r}; it can be {', '.join(_ROLES)}")
+    role = one_of(f"{path}.role", item.get("role"), _ROLES)
     return Message(role, _content(f"{path}.content", role, item.get("content"), native))
 
 
@@ -124,10 +122,7 @@ def _content(path: str, role: str, value: Json, native: list[str]) -> tuple[Part
 
 def _part(path: str, role: str, value: Json, native: list[str]) -> Part | None:
     part = member(path, value)
-    kind, allowed = part.get("type"), _KINDS.get(role, _INPUT_KINDS)
-    if kind not in allowed:
-        raise wrong(f"{path}.type", f"{path}.type is {str(kind)[:40]!r}; here it can be {', '.join(allowed)}")
-    match kind:
+    match one_of(f"{path}.type", part.get("type"), _KINDS.get(role, _INPUT_KINDS)):
         case "input_image":
             return _image(path, part, native)
         case "input_file":
@@ -163,29 +158,13 @@ def _file(path: str, part: Item) -> File:
 
 
 def _cache(path: str, part: Item) -> CacheTtl | None:
-    """OpenAI keeps a prefix for 30 minutes unless 12 hours are asked for; others have two lifetimes too."""
+    """OpenAI keeps a marked prefix for half an hour at least."""
     mark = part.get("prompt_cache_breakpoint")
     if mark is None:
         return None
-    return "1h" if member(f"{path}.prompt_cache_breakpoint", mark).get("ttl") == "12h" else "5m"
-
-
-def member(path: str, value: Json) -> Item:
-    if not isinstance(value, dict):
-        raise wrong(path, f"{path} is an object", "invalid_type")
-    return value
-
-
-def text(path: str, value: Json) -> str:
-    if value is None:
-        raise missing(path)
-    if not isinstance(value, str):
-        raise wrong(path, f"{path} is a string", "invalid_type")
-    return value
-
-
-def optional_text(path: str, value: Json) -> str | None:
-    return None if value is None else text(path, value)
+    where = f"{path}.prompt_cache_breakpoint"
+    one_of(f"{where}.mode", member(where, mark).get("mode"), ("explicit",))
+    return "1h"
 
 
 # --- pieces -> messages --------------------------------------------------------------------------------

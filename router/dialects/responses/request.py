@@ -8,17 +8,22 @@ from typing import Any, get_args
 
 import msgspec
 
-from router.bodies import flag, missing, number, read_object, typed, whole, wrong
-from router.dialects.responses.items import (
-    Item,
-    as_messages,
-    listed,
+from router.bodies import (
+    filled,
+    flag,
     member,
+    missing,
+    number,
+    one_of,
+    optional_one_of,
     optional_text,
-    read,
-    read_history,
+    read_object,
     text,
+    typed,
+    whole,
+    wrong,
 )
+from router.dialects.responses.items import Item, as_messages, listed, read, read_history
 from router.types import ChatRequest, Effort, Json, Message, ResponseFormat, Text, Tool, ToolChoice
 
 _EFFORTS = get_args(Effort)
@@ -56,7 +61,7 @@ def decode_request(body: bytes) -> ChatRequest:
     for name, kind in _ADVISORY.items():
         typed(fields, name, kind)
     return ChatRequest(
-        model=_model(fields.pop("model", None)),
+        model=_model(fields),
         messages=messages,
         tools=tools,
         tool_choice=tool_choice,
@@ -105,12 +110,8 @@ def _check_unsupported(fields: dict[str, Any]) -> None:
         raise wrong("conversation", text_, "unsupported_parameter")
 
 
-def _model(value: object) -> str:
-    if value is None or value == "":
-        raise missing("model")
-    if not isinstance(value, str):
-        raise wrong("model", "model is a string", "invalid_type")
-    return value
+def _model(fields: dict[str, Any]) -> str:
+    return text("model", fields.pop("model", None) or None)
 
 
 # --- the conversation
@@ -194,12 +195,9 @@ def _grammar(path: str, value: Json) -> Mapping[str, Json] | None:
     if value is None:
         return None
     format_ = member(path, value)
-    match format_.get("type"):
-        case "text":
-            return None
-        case "grammar":
-            return {key: text(f"{path}.{key}", format_.get(key)) for key in ("syntax", "definition")}
-    raise wrong(f"{path}.type", f"{path}.type is {str(format_.get('type'))[:40]!r}; it can be text or grammar")
+    if one_of(f"{path}.type", format_.get("type"), ("text", "grammar")) == "text":
+        return None
+    return {key: text(f"{path}.{key}", format_.get(key)) for key in ("syntax", "definition")}
 
 
 def _named(path: str, choice: Item, kind: str, tools: Sequence[Tool]) -> str:
@@ -211,13 +209,9 @@ def _named(path: str, choice: Item, kind: str, tools: Sequence[Tool]) -> str:
 
 def _allowed(choice: Item, tools: Sequence[Tool], native: list[str]) -> tuple[tuple[Tool, ...], ToolChoice | None]:
     """The vocabulary has the allowed tools alone; a provider of this wire format gets the caller's own fields."""
-    mode, listed_ = choice.get("mode"), choice.get("tools")
-    if mode not in ("auto", "required"):
-        raise wrong("tool_choice.mode", "tool_choice.mode can be auto or required")
-    if not isinstance(listed_, list) or not listed_:
-        raise wrong("tool_choice.tools", "tool_choice.tools is an array of at least one tool", "invalid_type")
+    mode = one_of("tool_choice.mode", choice.get("mode"), ("auto", "required"))
     names = set()
-    for index, value in enumerate(listed_):
+    for index, value in enumerate(filled("tool_choice.tools", choice.get("tools"))):
         path = f"tool_choice.tools[{index}]"
         kind = text(f"{path}.type", member(path, value).get("type"))
         if kind in ("function", "custom"):
@@ -233,45 +227,35 @@ def _allowed(choice: Item, tools: Sequence[Tool], native: list[str]) -> tuple[tu
 
 def _text(config: Item) -> tuple[ResponseFormat, str | None]:
     """The form of the answer, and how much it is to say."""
-    verbosity = config.get("verbosity")
-    if verbosity is not None and verbosity not in _VERBOSITIES:
-        raise wrong("text.verbosity", f"text.verbosity can be {', '.join(_VERBOSITIES)}")
+    verbosity = optional_one_of("text.verbosity", config.get("verbosity"), _VERBOSITIES)
     value = config.get("format")
     if value is None:
         return ResponseFormat(), verbosity
     format_ = member("text.format", value)
-    match format_.get("type"):
-        case "text":
-            return ResponseFormat(), verbosity
+    match one_of("text.format.type", format_.get("type"), ("text", "json_object", "json_schema")):
         case "json_object":
             return ResponseFormat("json_object"), verbosity
         case "json_schema":
             return _schema_format(format_), verbosity
-        case other:
-            where = "text.format.type"
-            raise wrong(where, f"{where} is {str(other)[:40]!r}; it can be text, json_object, json_schema")
+    return ResponseFormat(), verbosity
 
 
 def _schema_format(format_: Item) -> ResponseFormat:
     name = text("text.format.name", format_.get("name"))
     if not _NAME.fullmatch(name) or len(name) > 64:
         raise wrong("text.format.name", f"text.format.name is {name[:80]!r}; it has 1 to 64 letters, digits, _ or -")
-    if format_.get("schema") is None:
-        raise missing("text.format.schema")
     return ResponseFormat(
         "json_schema",
         name,
         optional_text("text.format.description", format_.get("description")),
-        member("text.format.schema", format_["schema"]),
+        member("text.format.schema", format_.get("schema")),
         flag("text.format.strict", format_.get("strict")),
     )
 
 
 def _reasoning(config: Item, native: list[str]) -> tuple[Effort | None, bool]:
     """How hard to think, and whether the caller wants to see it."""
-    effort: Any = config.get("effort")
-    if effort is not None and effort not in _EFFORTS:
-        raise wrong("reasoning.effort", f"reasoning.effort can be {', '.join(_EFFORTS)}")
+    effort = optional_one_of("reasoning.effort", config.get("effort"), _EFFORTS)
     if config.get("mode") not in (None, "standard"):
         native.append("reasoning.mode")
     return effort, config.get("summary") is not None or config.get("generate_summary") is not None
