@@ -5,7 +5,6 @@ agent would then run those. So the request of an agent, known by the shell that 
 answered as if it had offered only the tool that the matrix wants called, held to the arguments that it wants.
 """
 
-import itertools
 import json
 import threading
 import time
@@ -107,9 +106,9 @@ def _handler(refused: list[str]) -> type[BaseHTTPRequestHandler]:
 
 @dataclass(frozen=True)
 class Wire:
-    """Where a wire format has what is needed here. `tools` are the functions alone, `offer` their field again."""
+    """Where a wire format has what is needed here. `tools` gives the functions alone, `offer` is their field again."""
 
-    turns: Callable[[Json], list[Json]]
+    turns: str
     answered: Callable[[Json], bool]  # whether a turn has a tool's result
     tools: Callable[[Json], list[Json]]
     schema: str
@@ -123,13 +122,16 @@ def _narrowed(body: Json, wire: Wire) -> bool:
     shell = next((tools[name] for name in tools if name.lower() in _SHELLS), None)
     if shell is None:
         return False
-    turns = list(itertools.takewhile(lambda turn: not _models(turn), reversed(wire.turns(body))))
+    turns = body[wire.turns] if isinstance(body[wire.turns], list) else [{"role": "user", "content": body[wire.turns]}]
+    start = max((place for place, turn in enumerate(turns, 1) if _models(turn)), default=0)
+    results = [place for place in range(start, len(turns)) if wire.answered(turns[place])]
     wanted = next((tools[name] for name in _ANSWERS if name in tools), None)
-    if _COMMAND in json.dumps(turns):
+    if _COMMAND in json.dumps(turns[start:]):
         wanted = {**shell, wire.schema: _held(shell[wire.schema])}
         wanted.pop("strict", None)
-    if wanted is None or any(wire.answered(turn) for turn in turns):
+    if results or wanted is None:
         body.update(wire.never)
+        body[wire.turns] = turns[: results[-1] + 1] if results else turns  # without what an agent adds behind them
     else:
         body["tools"] = wire.offer(wanted)
     return True
@@ -156,14 +158,9 @@ def _constant(schema: Json) -> Json:
     return {"type": "string", "const": _COMMAND}
 
 
-def _input_items(body: Json) -> list[Json]:
-    given = body["input"]
-    return given if isinstance(given, list) else [{"role": "user", "content": given}]
-
-
 _WIRES = {
     "/chat/completions": Wire(
-        turns=lambda body: body["messages"],
+        turns="messages",
         answered=lambda turn: turn["role"] == "tool",
         tools=lambda body: [tool["function"] for tool in body.get("tools") or () if "function" in tool],
         schema="parameters",
@@ -171,7 +168,7 @@ _WIRES = {
         never={"tool_choice": "none"},
     ),
     "/responses": Wire(
-        turns=_input_items,
+        turns="input",
         answered=lambda item: item.get("type", "").endswith("_call_output"),
         tools=lambda body: [tool for tool in body.get("tools") or () if tool["type"] == "function"],
         schema="parameters",
@@ -179,7 +176,7 @@ _WIRES = {
         never={"tool_choice": "none"},
     ),
     "/messages": Wire(
-        turns=lambda body: body["messages"],
+        turns="messages",
         answered=lambda turn: '"tool_result"' in json.dumps(turn),
         tools=lambda body: [tool for tool in body.get("tools") or () if "input_schema" in tool],
         schema="input_schema",
@@ -187,7 +184,7 @@ _WIRES = {
         never={"tool_choice": {"type": "none"}},
     ),
     "enerateContent": Wire(
-        turns=lambda body: body["contents"],
+        turns="contents",
         answered=lambda turn: any("functionResponse" in part for part in turn["parts"]),
         tools=lambda body: [one for tool in body.get("tools") or () for one in tool.get("functionDeclarations") or ()],
         schema="parametersJsonSchema",

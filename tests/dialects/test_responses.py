@@ -267,6 +267,37 @@ def test_a_custom_tool_has_its_grammar() -> None:
     )
 
 
+NAMESPACE = {"type": "namespace", "name": "agents", "description": "Agents", "tools": [TOOL, SQL]}
+
+
+def test_tools_in_a_namespace_are_tools_elsewhere_and_called_in_it() -> None:
+    request = decoded(
+        tools=[NAMESPACE, TOOL],
+        tool_choice={"type": "function", "name": "get_weather", "namespace": "agents"},
+        input=[HELLO, {**CALL, "namespace": "agents"}, OUTPUT],
+    )
+
+    assert [(tool.name, tool.kind) for tool in request.tools] == [
+        ("agents__get_weather", "function"), ("agents__sql", "custom"), ("get_weather", "function")
+    ]  # fmt: skip
+    assert request.tool_choice == ToolChoice("named", "agents__get_weather")
+    assert request.messages[1].tool_calls == (ToolCall("call_a", "agents__get_weather", "{}"),)
+    assert request.only_native == ()
+    called = [
+        STARTED,
+        ToolCallStarted(0, "call_b", "agents__sql", "custom"),
+        ToolCallStarted(1, "call_c", "get_weather"),
+        Finished("tool_calls"),
+    ]
+    for event in (
+        (whole := parsed(encoded(request, called)))[-1]["response"]["output"],
+        [e["item"] for e in done(whole)],
+    ):
+        assert [(item["name"], item.get("namespace")) for item in event] == [("sql", "agents"), ("get_weather", None)]
+    document = json.loads(responses.FACE.encode_response(fold(called), frame(request), {}))
+    assert document == whole[-1]["response"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [({}, ResponseFormat()), ({"format": {"type": "text"}}, ResponseFormat()),
@@ -286,13 +317,15 @@ def test_a_plain_format_is_read(text: object, expected: ResponseFormat) -> None:
         ({"input": [{"id": "msg_1"}, HELLO]}, ("input[0].type",)),
         ({"input": [{"type": "web_search_call", "id": "ws_1", "status": "completed"}, HELLO]}, ("input[0].type",)),
         ({"input": [{"type": "local_shell_call_output", "id": "x", "output": ""}, HELLO]}, ("input[0].type",)),
-        ({"input": [{**CALL, "namespace": "n"}, OUTPUT]}, ("input[0].namespace",)),
+        ({"input": [{**CALL, "caller": {"type": "program", "caller_id": "x"}}, OUTPUT]}, ("input[0].caller",)),
+        ({"input": [{**CALL, "caller": {"type": "direct"}}, OUTPUT]}, ()),
         (
             {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "file-1"}]}]},
             ("input[0].content[0].file_id",),
         ),
         ({"tools": [TOOL, {"type": "web_search"}, {"type": "mcp"}]}, ("tools[1].type", "tools[2].type")),
         ({"tools": [{**TOOL, "defer_loading": True}]}, ("tools[0].defer_loading",)),
+        ({"tools": [{**NAMESPACE, "tools": [{"type": "shell"}]}]}, ("tools[0].tools[0].type",)),
         ({"tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}}, ("tools[0].type", "tool_choice")),
         ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, ("tools[0].type",)),
         (
@@ -382,6 +415,9 @@ def test_a_prompt_of_openais_needs_no_input() -> None:
         ({"tools": [{**SQL, "format": {"type": "ebnf"}}]}, "tools[0].format.type", "invalid_value"),
         ({"tools": [{**SQL, "format": {"type": "grammar", "syntax": "lark"}}]}, "tools[0].format.definition",
          "missing_required_parameter"),
+        ({"tools": [{**NAMESPACE, "tools": []}]}, "tools[0].tools", "empty_array"),
+        ({"tools": [{**NAMESPACE, "name": None}]}, "tools[0].name", "missing_required_parameter"),
+        ({"tools": [{**NAMESPACE, "tools": [{**TOOL, "name": "a b"}]}]}, "tools[0].tools[0].name", "invalid_value"),
         ({"tool_choice": "required"}, "tool_choice", "invalid_value"),
         ({"tools": [TOOL], "tool_choice": "any"}, "tool_choice", "invalid_value"),
         ({"tools": [TOOL], "tool_choice": {"type": "function", "name": "x"}}, "tool_choice", "invalid_value"),

@@ -5,7 +5,7 @@ written anew from what it says; a whole answer that does is not passed at all.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -74,9 +74,12 @@ class _Chunk(msgspec.Struct, gc=False):
     usage: _Usage | None = None
 
 
+_Given = Annotated[str, msgspec.Meta(min_length=1)]
+
+
 class _WholeFunction(msgspec.Struct, gc=False):
     name: str
-    arguments: str
+    arguments: _Given  # SDKs parse it
 
 
 class _WholeCustom(msgspec.Struct, gc=False):
@@ -85,12 +88,12 @@ class _WholeCustom(msgspec.Struct, gc=False):
 
 
 class _FunctionCall(msgspec.Struct, gc=False, tag_field="type", tag="function"):
-    id: str
+    id: _Given
     function: _WholeFunction
 
 
 class _CustomCall(msgspec.Struct, gc=False, tag_field="type", tag="custom"):
-    id: str
+    id: _Given
     custom: _WholeCustom
 
 
@@ -109,7 +112,7 @@ class _WholeChoice(msgspec.Struct, gc=False):
 
 
 class _Completion(msgspec.Struct, gc=False):
-    id: str
+    id: _Given
     object: str
     created: int
     choices: list[_WholeChoice]
@@ -176,11 +179,11 @@ class Passthrough:
         if event.data.startswith(b"[DONE]"):
             return b""
         chunk = _complete_chunk(event.data)
-        if not (chunk and chunk.choices) and deltas and not self._include_usage and _is_usage_alone(deltas):
-            return b""  # we asked for it, the caller did not
-        if chunk is None or not self._passes(chunk, deltas):
-            return self._take_over(deltas) if deltas else b""
-        return self._pass_on(event, chunk, deltas)
+        told = [delta for delta in deltas if not isinstance(delta, TextDelta)]
+        unasked = len(told) == len(deltas) and self._is_unasked(told)
+        if chunk is not None and (chunk.choices or not unasked) and self._is_sound(chunk, told):
+            return self._pass_on(event, chunk, told)
+        return b"" if unasked or not deltas else self._take_over(deltas)
 
     def finish(self, extra: Mapping[str, Any]) -> bytes:
         if self._encoder is not None:
@@ -193,27 +196,31 @@ class Passthrough:
     def whole(self) -> None:
         return None
 
-    def _passes(self, chunk: _Chunk, deltas: Sequence[Delta]) -> bool:
-        """Whether a chunk that has all members also says what its deltas say, in a way that SDKs understand."""
-        reasons, calling = [], False
-        for choice in chunk.choices:
-            if bool(choice.delta.role) == (choice.index in self._opened):
-                return False  # a role is said first and never again: SDKs join what comes twice
-            if choice.finish_reason:
-                reasons.append(choice.finish_reason)
-            calling = calling or bool(choice.delta.tool_calls or choice.delta.function_call)
-        if reasons != [told_reason(delta.reason, self._legacy) for delta in deltas if isinstance(delta, Finished)]:
-            return False
-        return not calling or _says_calls([choice.delta for choice in chunk.choices], deltas, self._legacy)
+    def _is_unasked(self, told: Sequence[Delta]) -> bool:
+        """Whether an event reports usage alone, which we asked for and the caller did not."""
+        return bool(told) and not self._include_usage and all(isinstance(delta, UsageReported) for delta in told)
 
-    def _pass_on(self, event: Event, chunk: _Chunk, deltas: Sequence[Delta]) -> bytes:
+    def _is_sound(self, chunk: _Chunk, told: Sequence[Delta]) -> bool:
+        """Whether a chunk that has all members also says what was made out, in a way that SDKs understand."""
+        weighty = bool(told)
+        for choice in chunk.choices:
+            delta = choice.delta
+            if bool(delta.role) == (choice.index in self._opened):
+                return False  # a role is said first and never again: SDKs join what comes twice
+            if choice.finish_reason or delta.tool_calls or delta.function_call:
+                weighty = True
+        return not weighty or _says(chunk.choices, told, self._legacy)
+
+    def _pass_on(self, event: Event, chunk: _Chunk, told: Sequence[Delta]) -> bytes:
         if not self._head:
             self._head = {"id": chunk.id, "created": chunk.created}
-        self._opened.update([choice.index for choice in chunk.choices])
-        for delta in deltas:
+        for choice in chunk.choices:
+            if choice.delta.role:
+                self._opened.add(choice.index)
+        for delta in told:
             if isinstance(delta, Finished):
                 self._finished = True
-            elif not isinstance(delta, TextDelta):
+            else:
                 self._said.append(delta)
         fields = _MEMBERS.decode(event.data)
         fields["model"] = self._model
@@ -234,22 +241,22 @@ class Passthrough:
         return held + b"".join([self._encoder.feed(delta) for delta in deltas])
 
 
-def _is_usage_alone(deltas: Sequence[Delta]) -> bool:
-    """Whether an event reports usage and says nothing else."""
-    return all(isinstance(delta, UsageReported) for delta in deltas)
-
-
-def _says_calls(pieces: Sequence[_Delta], deltas: Sequence[Delta], legacy: bool) -> bool:
-    """Whether the tool calls in these pieces are those that were made out: with id, type, name, and a count of ours."""
-    started = [delta for delta in deltas if isinstance(delta, ToolCallStarted)]
+def _says(choices: Sequence[_ChunkChoice], told: Sequence[Delta], legacy: bool) -> bool:
+    """Whether these choices end, and call tools, as it was made out: in the form asked for, and complete."""
+    reasons = [told_reason(delta.reason, legacy) for delta in told if isinstance(delta, Finished)]
+    if reasons != [choice.finish_reason for choice in choices if choice.finish_reason]:
+        return False
+    started = [delta for delta in told if isinstance(delta, ToolCallStarted)]
+    given = [delta.index for delta in told if isinstance(delta, ToolCallDelta)]
+    old = [choice.delta.function_call for choice in choices if choice.delta.function_call]
+    new = [call for choice in choices for call in choice.delta.tool_calls or ()]
+    if new if legacy else old:
+        return False
     if legacy:
-        names = [piece.function_call.name for piece in pieces if piece.function_call and piece.function_call.name]
-        return names == [call.name for call in started] and not any(piece.tool_calls for piece in pieces)
-    calls = [call for piece in pieces for call in piece.tool_calls or ()]
+        names = [call.name for call in old if call.name]
+        return names == [call.name for call in started] and len(given) == sum(bool(call.arguments) for call in old)
+    openings = [(call.index, call.id, call.kind, call.name) for call in started]
     return (
-        not any(piece.function_call for piece in pieces)
-        and [call.opening for call in calls if call.opening]
-        == [(call.index, call.id, call.kind, call.name) for call in started]
-        and [call.index for call in calls if call.given]
-        == [delta.index for delta in deltas if isinstance(delta, ToolCallDelta)]
+        openings == [call.opening for call in new if call.opening]  # with our own count, where the provider's is wrong
+        and given == [call.index for call in new if call.given]
     )

@@ -7,6 +7,7 @@ import msgspec
 
 from router.dialects import Frame
 from router.dialects.responses import seals
+from router.dialects.responses.namespaces import Namespaced, namespaced, placed
 from router.errors import RouterError
 from router.types import ChatResponse, FinishReason, Json, Reasoning, ToolCall, Usage
 
@@ -20,7 +21,7 @@ MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])  # members stay as they c
 def encode_response(response: ChatResponse, frame: Frame, extra: Mapping[str, Any]) -> bytes:
     """The answer as a response object."""
     asked = MEMBERS.decode(frame.request.raw)
-    output = _output(response, frame.answer_id, sealed=wants_seals(asked))
+    output = _output(response, frame.answer_id, namespaces(asked), sealed=wants_seals(asked))
     document = ended(head(frame, asked), output, response.finish_reason, response.usage)
     return msgspec.json.encode({**document, **extra})
 
@@ -154,7 +155,12 @@ def wants_seals(asked: Members) -> bool:
     return "reasoning.encrypted_content" in (include or ())
 
 
-def _output(response: ChatResponse, answer_id: str, *, sealed: bool) -> list[Document]:
+def namespaces(asked: Members) -> Namespaced:
+    """The tools in namespaces of the request with these members."""
+    return namespaced(msgspec.json.decode(asked.get("tools", b"null")))
+
+
+def _output(response: ChatResponse, answer_id: str, known: Namespaced, *, sealed: bool) -> list[Document]:
     shown = [thought for thought in response.thoughts if is_shown(thought, sealed=sealed)]
     output = [
         reasoning_item(f"rs_{answer_id}_{number}", thought, response.model if sealed else None)
@@ -168,7 +174,7 @@ def _output(response: ChatResponse, answer_id: str, *, sealed: bool) -> list[Doc
     if parts:
         output.append(message_item(f"msg_{answer_id}_0", parts, "completed"))
     for number, call in enumerate(response.tool_calls):
-        output.append(call_item(call_item_id(call, answer_id, number), call, "completed"))
+        output.append(call_item(call_item_id(call, answer_id, number), call, "completed", known))
     return output
 
 
@@ -206,10 +212,10 @@ def call_item_id(call: ToolCall, answer_id: str, number: int) -> str:
     return f"{'fc' if call.kind == 'function' else 'ctc'}_{answer_id}_{number}"
 
 
-def call_item(id_: str, call: ToolCall, status: ItemStatus) -> Document:
+def call_item(id_: str, call: ToolCall, status: ItemStatus, known: Namespaced) -> Document:
     kind, argument = ("function_call", "arguments") if call.kind == "function" else ("custom_tool_call", "input")
     item = {"id": id_, "type": kind, "status": status, "call_id": call.id, "name": call.name}
-    return {**item, argument: call.arguments}
+    return placed({**item, argument: call.arguments}, known)
 
 
 def logprobs(tokens: Sequence[Json]) -> list[Document]:

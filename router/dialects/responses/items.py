@@ -6,6 +6,7 @@ from typing import Any
 
 from router.bodies import member, missing, one_of, optional_text, text, wrong
 from router.dialects.responses import seals
+from router.dialects.responses.namespaces import joined
 from router.errors import BadRequest
 from router.types import (
     Audio,
@@ -55,10 +56,10 @@ def _pieces(path: str, value: Json, native: list[str]) -> Iterator[Piece]:
         case "reasoning":
             yield _reasoning(path, item)
         case "function_call" | "custom_tool_call" as kind:
-            _only_native_members(path, item, native)
+            _check_caller(path, item, native)
             yield _call(path, kind, item)
         case "function_call_output" | "custom_tool_call_output":
-            _only_native_members(path, item, native)
+            _check_caller(path, item, native)
             call_id = text(f"{path}.call_id", item.get("call_id"))
             yield Message("tool", _content(f"{path}.output", "tool", item.get("output"), native), tool_call_id=call_id)
         case None if "id" not in item:
@@ -69,15 +70,15 @@ def _pieces(path: str, value: Json, native: list[str]) -> Iterator[Piece]:
             raise wrong(f"{path}.type", f"{path}.type is a string", "invalid_type")
 
 
-def _only_native_members(path: str, item: Item, native: list[str]) -> None:
-    if item.get("namespace") is not None:
-        native.append(f"{path}.namespace")
-    if isinstance(item.get("caller"), dict) and item["caller"].get("type") != "direct":
+def _check_caller(path: str, item: Item, native: list[str]) -> None:
+    """OpenAI's own programs call tools too."""
+    if item.get("caller") is not None and member(f"{path}.caller", item["caller"]).get("type") != "direct":
         native.append(f"{path}.caller")
 
 
 def _call(path: str, kind: str, item: Item) -> ToolCall:
     call_id, name = (text(f"{path}.{key}", item.get(key)) for key in ("call_id", "name"))
+    name = joined(optional_text(f"{path}.namespace", item.get("namespace")), name)
     if kind == "function_call":
         return ToolCall(call_id, name, text(f"{path}.arguments", item.get("arguments")))
     return ToolCall(call_id, name, text(f"{path}.input", item.get("input")), "custom")

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -24,6 +24,7 @@ from router.bodies import (
     wrong,
 )
 from router.dialects.responses.items import Item, as_messages, listed, read, read_history
+from router.dialects.responses.namespaces import joined
 from router.types import ChatRequest, Effort, Json, Message, ResponseFormat, Text, Tool, ToolChoice
 
 _EFFORTS = get_args(Effort)
@@ -147,8 +148,7 @@ def _instructions(value: Json) -> tuple[Message, ...]:
 def _tools_and_choice(fields: dict[str, Any], native: list[str]) -> tuple[tuple[Tool, ...], ToolChoice | None]:
     """The tools that may be called, and how the model chooses among them; of OpenAI's own ones, nothing."""
     given = typed(fields, "tools", list) or []
-    found = [_tool(f"tools[{index}]", tool, native) for index, tool in enumerate(given)]
-    tools = tuple(tool for tool in found if tool is not None)
+    tools = tuple(tool for index, value in enumerate(given) for tool in _read_tools(f"tools[{index}]", value, native))
     choice = fields.pop("tool_choice", None)
     match choice:
         case None | "auto" | "none" if not tools:
@@ -173,22 +173,36 @@ def _tools_and_choice(fields: dict[str, Any], native: list[str]) -> tuple[tuple[
 _NATIVE_MEMBERS = ("defer_loading", "allowed_callers", "async")
 
 
-def _tool(path: str, value: Json, native: list[str]) -> Tool | None:
+def _read_tools(path: str, value: Json, native: list[str], namespace: str | None = None) -> Iterator[Tool]:
+    """What `value` offers: a tool, or those of a namespace."""
     tool = member(path, value)
     kind = text(f"{path}.type", tool.get("type"))
-    if kind not in ("function", "custom"):
+    if kind in ("function", "custom"):
+        native += [f"{path}.{name}" for name in _NATIVE_MEMBERS if tool.get(name)]
+        yield _tool(path, kind, tool, namespace)
+    elif kind == "namespace" and namespace is None:
+        name = _tool_name(path, tool)
+        for index, inner in enumerate(filled(f"{path}.tools", tool.get("tools"))):
+            yield from _read_tools(f"{path}.tools[{index}]", inner, native, name)
+    else:
         native.append(f"{path}.type")
-        return None
-    native += [f"{path}.{name}" for name in _NATIVE_MEMBERS if tool.get(name)]
-    name = text(f"{path}.name", tool.get("name"))
-    if not _NAME.fullmatch(name):
-        raise wrong(f"{path}.name", f"{path}.name is {name[:150]!r}; it has 1 to 128 letters, digits, _ or -")
+
+
+def _tool(path: str, kind: str, tool: Item, namespace: str | None) -> Tool:
+    name = joined(namespace, _tool_name(path, tool))
     description = optional_text(f"{path}.description", tool.get("description"))
     if kind == "custom":
         return Tool(name, description, kind="custom", grammar=_grammar(f"{path}.format", tool.get("format")))
     parameters = tool.get("parameters")
     parameters = None if parameters is None else member(f"{path}.parameters", parameters)
     return Tool(name, description, parameters, flag(f"{path}.strict", tool.get("strict")))
+
+
+def _tool_name(path: str, tool: Item) -> str:
+    name = text(f"{path}.name", tool.get("name"))
+    if not _NAME.fullmatch(name):
+        raise wrong(f"{path}.name", f"{path}.name is {name[:150]!r}; it has 1 to 128 letters, digits, _ or -")
+    return name
 
 
 def _grammar(path: str, value: Json) -> Mapping[str, Json] | None:
@@ -202,6 +216,7 @@ def _grammar(path: str, value: Json) -> Mapping[str, Json] | None:
 
 def _named(path: str, choice: Item, kind: str, tools: Sequence[Tool]) -> str:
     name = text(f"{path}.name", choice.get("name"))
+    name = joined(optional_text(f"{path}.namespace", choice.get("namespace")), name)
     if (kind, name) not in [(tool.kind, tool.name) for tool in tools]:
         raise wrong(path, f"{path} names the {kind} {name[:64]!r}, which is not among tools")
     return name

@@ -16,6 +16,7 @@ from router.dialects.responses.answer import (
     summary_part,
     text_part,
 )
+from router.dialects.responses.namespaces import Namespaced
 from router.types import Json, Reasoning, Seal, ToolCall, ToolCallStarted
 
 PartKind = Literal["output_text", "refusal"]
@@ -128,7 +129,8 @@ class Call:
         "custom": "response.custom_tool_call_input",
     }
 
-    def __init__(self, started: ToolCallStarted, answer_id: str, number: int, place: int) -> None:
+    def __init__(self, started: ToolCallStarted, answer_id: str, number: int, place: int, known: Namespaced) -> None:
+        self._known = known
         self._call = ToolCall(started.id, started.name, "", started.kind)
         self.id, self.place = call_item_id(self._call, answer_id, number), place
         self._pieces: list[str] = []
@@ -150,4 +152,4 @@ class Call:
 
     def document(self, status: ItemStatus) -> Document:
         call = self._call
-        return call_item(self.id, ToolCall(call.id, call.name, "".join(self._pieces), call.kind), status)
+        return call_item(self.id, ToolCall(call.id, call.name, "".join(self._pieces), call.kind), status, self._known)

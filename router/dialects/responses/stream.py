@@ -6,7 +6,17 @@ from typing import Any
 import msgspec
 
 from router.dialects import Frame
-from router.dialects.responses.answer import MEMBERS, Document, ItemStatus, ended, failed, head, is_shown, wants_seals
+from router.dialects.responses.answer import (
+    MEMBERS,
+    Document,
+    ItemStatus,
+    ended,
+    failed,
+    head,
+    is_shown,
+    namespaces,
+    wants_seals,
+)
 from router.dialects.responses.spoken import Call, Item, Message, PartKind, Said, Thought
 from router.errors import RouterError
 from router.sse import data_event
@@ -40,6 +50,7 @@ class StreamEncoder:
         asked = MEMBERS.decode(frame.request.raw)
         self._head = head(frame, asked)
         self._sealed = wants_seals(asked)
+        self._known = namespaces(asked)
         self._model = ""
         self._number = 0
         self._output: list[Item] = []
@@ -103,7 +114,7 @@ class StreamEncoder:
             case RefusalDelta(text) if text:
                 yield from self._speak("refusal", text)
             case ToolCallStarted():
-                call = Call(delta, self._answer_id, len(self._calls), len(self._output))
+                call = Call(delta, self._answer_id, len(self._calls), len(self._output), self._known)
                 self._calls[delta.index] = call
                 yield from self._opened(call)
             case ToolCallDelta(index, arguments) if arguments:

@@ -3,18 +3,21 @@
 import json
 from pathlib import Path
 
-from common import EXTRACT, HELLO, OPENAI_URL, UNKNOWN, expect, is_person, run, served_by, told
+from common import EXTRACT, HELLO, OPENAI_URL, UNKNOWN, expect, is_person, run, served_by
 from terminal import HOME, Ran, ran, version_of, went_well
 
 SETTINGS = f"""
 model_provider = "router"
 check_for_update_on_startup = false
+web_search = "disabled"
 [model_providers.router]
 name = "Router"
 base_url = "{OPENAI_URL}"
 wire_api = "responses"
 request_max_retries = 0
 stream_max_retries = 0
+[agents]
+enabled = false
 [analytics]
 enabled = false
 """
@@ -61,7 +64,8 @@ def tool_loop(model: str) -> str:
     done = codex(model, READ_NOTE)
     (command,) = items(done, "command_execution") or [{}]
     expect("18 degrees" in str(command.get("aggregated_output")) and command.get("exit_code") == 0, done)
-    told(model, said(done))
+    served_by(model, said(done))
+    expect("The tool answered" in said(done), done)  # it puts some lines before the command's output
     return went_well(done, model, calls=2, streamed=True)
 
 
