@@ -6,6 +6,7 @@ from pathlib import Path
 from common import EXTRACT, HELLO, OPENAI_URL, UNKNOWN, expect, is_person, run, served_by
 from terminal import HOME, Ran, ran, version_of, went_well
 
+# web_search runs at OpenAI; a request that offers it is refused by name for the models of others.
 SETTINGS = f"""
 model_provider = "router"
 check_for_update_on_startup = false
@@ -16,8 +17,6 @@ base_url = "{OPENAI_URL}"
 wire_api = "responses"
 request_max_retries = 0
 stream_max_retries = 0
-[agents]
-enabled = false
 [analytics]
 enabled = false
 """
