@@ -56,7 +56,8 @@ def route(path: str, face: ServerFace, handle: Handle, door: Door) -> ASGIRouteH
 async def _answer(face: ServerFace, handle: Handle, door: Door, scope: HTTPScope, receive: Receive, send: Send) -> None:
     received = door.clock()
     request_id = ids.request_id()
-    reply = AsgiReply(send, {"x-request-id": request_id}, face.encode_error)
+    named = {"x-request-id": request_id} | ({"request-id": request_id} if face.wire == "messages" else {})
+    reply = AsgiReply(send, named, face.encode_error)
     door.metrics.in_progress.inc()
     try:
         if scope["method"] != "POST":

@@ -512,9 +512,19 @@ NODE: dict[str, Any] = {"type": "object", "properties": {"next": {"anyOf": [{"$r
     ],
 )
 def test_a_schema_that_the_api_cant_read_is_an_obstacle(schema: dict[str, Any], refused: bool) -> None:
-    request = asked(tools=(Tool("f", None, schema),), response_format=ResponseFormat("json_schema", "s", schema=schema))
+    tools = (Tool("f", None, schema, strict=True),)
+    request = asked(tools=tools, response_format=ResponseFormat("json_schema", "s", schema=schema))
     named = [text.partition(":")[0] for text in FACE.obstacles(request, MODEL)]
     assert named == (["response_format", "tools[0].function.parameters"] if refused else [])
+
+
+def test_what_a_tool_that_is_not_strict_says_beyond_the_api_becomes_words() -> None:
+    schema = {"type": "object", "description": "d", "allOf": [{"required": ["a"]}, {"required": ["b"]}]}
+    request = asked(tools=(Tool("f", None, schema),))
+
+    assert list(FACE.obstacles(request, MODEL)) == []
+    declared = body(request)["tools"][0]["functionDeclarations"][0]["parametersJsonSchema"]
+    assert declared == {"type": "object", "description": 'd\n\n{allOf: [{"required":["a"]},{"required":["b"]}]}'}
 
 
 def test_a_model_that_cant_be_held_to_a_schema_is_told_it_to_the_letter() -> None:

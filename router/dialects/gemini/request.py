@@ -71,7 +71,7 @@ def _tool_obstacles(where: str, tool: Tool) -> Iterator[str]:
         yield f"{where}.{tool.kind}.name: it starts with a letter or an underscore for this model"
     if tool.grammar is not None:
         yield f"{where}.custom.format: this model can't be held to a grammar"
-    if problem := schema.problem(tool.parameters):
+    if problem := schema.problem(tool.parameters, loose=not tool.strict):
         yield f"{where}.function.parameters: {problem}"
 
 
@@ -173,7 +173,8 @@ def _effort(effort: Effort, model: Model) -> dict[str, Any]:
 
 
 def _declaration(tool: Tool) -> dict[str, Any]:
-    parameters = schema.translated({**tool.parameters, "type": "object"}) if tool.parameters else None
+    root = {**(tool.parameters or {}), "type": "object"}
+    parameters = schema.translated(root, loose=not tool.strict) if tool.parameters else None
     return _given(name=tool.name, description=tool.description or None, parametersJsonSchema=parameters)
 
 

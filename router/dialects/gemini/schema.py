@@ -9,6 +9,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
+
 from router.types import Json
 
 _NAMED = frozenset({"properties", "$defs", "definitions"})  # hold schemas by names of the caller's
@@ -17,28 +19,32 @@ _SINGLE = frozenset({"items", "additionalProperties"})
 _OLD_DEFINITIONS = "#/definitions/"
 
 
-def problem(schema: Json) -> str | None:
-    """What of `schema` can't be said, None when all can."""
+def problem(schema: Json, *, loose: bool = False) -> str | None:
+    """What of `schema` can't be said, None when all can. With `loose` it is a description that need not be kept to."""
     nodes = list(_within(schema))
-    if any(isinstance(some := node.get("allOf"), list) and len(some) > 1 for node in nodes):
+    if not loose and any(isinstance(some := node.get("allOf"), list) and len(some) > 1 for node in nodes):
         return "this model reads no allOf of several schemas"
     if _recurses(schema, set(_references(nodes))):
         return "this model reads recursion in optional properties only"
     return None
 
 
-def translated(node: Json) -> Json:
+def translated(node: Json, *, loose: bool = False) -> Json:
     """The same schema in words that are read: `const` and `allOf` are not, and beside a $ref there may be $-keys only.
 
-    An allOf of one, and a $ref with a description, say the same as an anyOf of one.
+    An allOf of one, and a $ref with a description, say the same as an anyOf of one. With `loose`, an allOf of several
+    becomes words of the description.
     """
     if not isinstance(node, Mapping):
         return node
-    schema = {key: _member(key, value) for key, value in node.items()}
+    schema = {key: _member(key, value, loose) for key, value in node.items()}
     if isinstance(schema.get("definitions"), Mapping):
         schema["$defs"] = {**schema.pop("definitions"), **schema.get("$defs", {})}
     if "const" in schema and "enum" not in schema:
         schema |= _constant(schema.pop("const"))
+    if loose and isinstance(schema.get("allOf"), list) and len(schema["allOf"]) > 1:
+        words = "{allOf: " + msgspec.json.encode(schema.pop("allOf")).decode() + "}"
+        schema["description"] = f"{schema.get('description', '')}\n\n{words}".lstrip()
     if "anyOf" in schema:
         return schema
     if isinstance(schema.get("$ref"), str) and not all(key.startswith("$") for key in schema):
@@ -48,13 +54,13 @@ def translated(node: Json) -> Json:
     return schema
 
 
-def _member(key: str, value: Json) -> Json:
+def _member(key: str, value: Json, loose: bool) -> Json:
     if key in _NAMED and isinstance(value, Mapping):
-        return {name: translated(inner) for name, inner in value.items()}
+        return {name: translated(inner, loose=loose) for name, inner in value.items()}
     if key in _LISTS and isinstance(value, list):
-        return [translated(inner) for inner in value]
+        return [translated(inner, loose=loose) for inner in value]
     if key in _SINGLE:
-        return translated(value)
+        return translated(value, loose=loose)
     if key == "$ref" and isinstance(value, str) and value.startswith(_OLD_DEFINITIONS):
         return "#/$defs/" + value.removeprefix(_OLD_DEFINITIONS)
     return value
