@@ -26,6 +26,8 @@ EXCLUDED: "Mapping[Exclusion, str]" = {
     "no_audio": "it takes no audio",
     "no_files": "it takes no files",
     "no_json_schema": "it can't be held to a JSON schema",
+    "no_chat": "it makes embeddings",
+    "bound_history": "another provider keeps the conversation",
     "context_too_small": "the input is too long",
     "unsupported_parameter": "it can't express a field of the request",
     "over_max_cost": "it would cost too much",

@@ -1,11 +1,11 @@
 """`router serve`: the proxy on one address, until SIGTERM or Ctrl-C."""
 
-import asyncio
+import os
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -36,8 +36,6 @@ def serve(context: Context, host: str | None, port: int | None) -> None:
 
 def run(context: Context, host: str, listener: socket.socket) -> None:
     """Serve on `listener`, which is bound to `host`, until told to stop."""
-    import os
-
     import uvicorn
 
     from router.app import build
@@ -65,6 +63,12 @@ def run(context: Context, host: str, listener: socket.socket) -> None:
                 for number, handler in before.items():
                     signal.signal(number, handler)
 
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            """Told to stop a second time: at once. What callers have seen the end of is committed."""
+            if self.should_exit and sig == signal.SIGINT:
+                os._exit(130)
+            super().handle_exit(sig, frame)
+
     config = uvicorn.Config(
         application.asgi,
         http="httptools",
@@ -77,10 +81,7 @@ def run(context: Context, host: str, listener: socket.socket) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    try:
-        Server(config).run(sockets=[listener])
-    except asyncio.CancelledError:  # told to stop a second time: at once
-        sys.exit(130)
+    Server(config).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
