@@ -31,6 +31,13 @@ class _Sealed(msgspec.Struct):
     calls: dict[str, Seal] = {}
 
 
+class _StoredItem(msgspec.Struct):
+    """A piece of a stored answer, which may be named by its id alone."""
+
+    item: dict[str, Json]
+    held_by: str | None = None
+
+
 class StoredAnswer(msgspec.Struct):
     """An answer of Responses as its caller got it, its input, and the conversation up to and with it, as items.
     `held_by` is the provider that keeps it too."""
@@ -50,6 +57,8 @@ class Sessions:
 
     async def recall(self, request: ChatRequest, key_id: str | None) -> ChatRequest:
         """The request with what its caller can't send back. Raises BadRequest for an unknown previous answer."""
+        if request.references:
+            request = await self._referred(request, key_id)
         if request.previous is not None:
             request = await self._continued(request, request.previous, key_id)
         looked_up = _calling_turns(request.messages)
@@ -86,6 +95,18 @@ class Sessions:
             raise BadRequest(text, param="previous_response_id", code="previous_response_not_found")
         return responses.continued(request, stored.conversation, stored.held_by)
 
+    async def _referred(self, request: ChatRequest, key_id: str | None) -> ChatRequest:
+        """With all items that it names by id, or as it is when one is unknown: its provider may know it."""
+        found = {}
+        for item_id in request.references:
+            value = await self._tried(self.state.get(_item_key(item_id, key_id)))
+            if value is None:
+                return request
+            found[item_id] = msgspec.json.decode(value, type=_StoredItem)
+        holders = {stored.held_by for stored in found.values()}
+        items = {item_id: stored.item for item_id, stored in found.items()}
+        return responses.referred(request, items, holders.pop() if len(holders) == 1 else None)
+
     async def _keep_answer(self, request: ChatRequest, key_id: str | None, model: Model, document: bytes) -> None:
         asked = responses.own_items(request)
         answer = responses.answer_of(document)
@@ -94,10 +115,15 @@ class Sessions:
         stored = StoredAnswer(msgspec.Raw(document), asked, conversation, held)
         put = self.state.put(_answer_key(answer.id, key_id), msgspec.json.encode(stored), ANSWER_TTL_S)
         await self._tried(put)
+        for item in answer.output:
+            kept = msgspec.json.encode(_StoredItem(item, held))
+            await self._tried(self.state.put(_item_key(item.get("id"), key_id), kept, ANSWER_TTL_S))
 
     async def _keep_seals(self, key_id: str | None, model: Model, response: ChatResponse) -> None:
         thoughts = tuple(
-            replace(thought, seal=replace(thought.seal, model=model.id)) for thought in response.thoughts if thought.seal
+            replace(thought, seal=replace(thought.seal, model=model.id))
+            for thought in response.thoughts
+            if thought.seal
         )
         calls = {call.id: replace(call.seal, model=model.id) for call in response.tool_calls if call.seal}
         if thoughts or calls:
@@ -120,6 +146,10 @@ class Sessions:
 
 def _seal_key(call_id: str, key_id: str | None) -> str:
     return f"seal:{key_id or ''}:{call_id}"
+
+
+def _item_key(item_id: str | None, key_id: str | None) -> str:
+    return f"item:{key_id or ''}:{item_id}"
 
 
 def _answer_key(answer_id: str, key_id: str | None) -> str:

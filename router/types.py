@@ -169,6 +169,8 @@ class ChatRequest:
     previous     the id of the answer that this request continues (Responses); `history` is the conversation up to
                  and with it, as items of that wire format, and `held_by` the provider that keeps it too. Without a
                  history the request is `bound_to` that provider.
+    references   items that the input names by their ids alone (Responses), None until they have been looked up; all of
+                 them or none. `held_by` keeps them too.
     """
 
     model: str
@@ -198,6 +200,7 @@ class ChatRequest:
     history: tuple[Json, ...] = ()
     held_by: str | None = None
     bound_to: str | None = None
+    references: Mapping[str, Json] = field(default_factory=dict)
     legacy_functions: bool = False
 
 

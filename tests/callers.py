@@ -155,20 +155,18 @@ def _items(turn: Turn) -> list[dict[str, Any]]:
 
 
 def _anthropic_messages(turns: tuple[Turn, ...]) -> list[dict[str, Any]]:
-    """An answer goes back block by block as it came; results that follow each other are one turn."""
+    """An answer goes back block by block as it came; results and what the user says behind them are one turn."""
     messages: list[dict[str, Any]] = []
     for turn in turns:
-        if isinstance(turn, str):
-            messages.append({"role": "user", "content": [{"type": "text", "text": turn}]})
-        elif isinstance(turn, Said):
+        if isinstance(turn, Said):
             content = turn.document["content"] if turn.document else _blocks(turn)
             messages.append({"role": "assistant", "content": content})
-        else:
-            block = {"type": "tool_result", "tool_use_id": turn.id, "content": turn.text}
-            if messages[-1]["role"] == "user":
-                messages[-1]["content"].append(block)
-            else:
-                messages.append({"role": "user", "content": [block]})
+            continue
+        if not messages or messages[-1]["role"] == "assistant":
+            messages.append({"role": "user", "content": []})
+        text = {"type": "text", "text": turn}
+        told = {"type": "tool_result", "tool_use_id": turn.id, "content": turn.text} if isinstance(turn, Result) else text
+        messages[-1]["content"].append(told)
     return messages
 
 

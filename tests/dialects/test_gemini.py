@@ -634,11 +634,21 @@ def test_advisory_fields_and_fields_that_ask_for_nothing_are_no_obstacle_and_are
     assert body(request) == {"contents": HI}
 
 
+def test_a_caller_that_takes_one_call_at_a_time_gets_the_first() -> None:
+    parts = [{"functionCall": {"name": "get_time", "args": {}, "id": id_}} for id_ in ("a", "b")]
+    answer = {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}]}
+    request = asked(tools=(TIME,), parallel_tool_calls=False)
+
+    response = FACE.decode_response(json.dumps(answer).encode(), request, ids())
+
+    assert [call.id for call in response.tool_calls] == ["a"] and response.finish_reason == "tool_calls"
+    assert list(FACE.obstacles(request, MODEL)) == []
+
+
 @pytest.mark.parametrize(
     ("request_", "named"),
     [
         (asked(n=9), "n"),
-        (asked(tools=(TIME,), parallel_tool_calls=False), "parallel_tool_calls"),
         (asked(stop=tuple("abcdef")), "stop"),
         (asked(seed=1 << 31), "seed"),
         (asked(tools=(Tool("1st"),)), "tools[0].function.name"),

@@ -357,3 +357,29 @@ def test_a_stream_that_breaks_fails_and_is_not_stored(
     assert [event.sequence_number for event in events] == list(range(len(events)))
     assert "response.completed" not in {event.type for event in events}
     assert_unknown(client, last.response.id)
+
+
+@pytest.mark.parametrize("model", ["gpt-5.5", "claude-opus-4.7", "gemini-3.1-pro"])
+def test_items_are_known_by_their_ids(proxy: Running, model: str) -> None:
+    tool = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}
+    asked = {"role": "user", "content": "What is the weather in Oslo?"}
+    first = proxy.client.post("/v1/responses", json={"model": model, "input": [asked], "tools": [tool]}).json()
+    references = [{"type": "item_reference", "id": item["id"]} for item in first["output"]]
+    (call,) = [item for item in first["output"] if item["type"] == "function_call"]
+    output = {"type": "function_call_output", "call_id": call["call_id"], "output": "7 degrees"}
+
+    second = proxy.client.post(
+        "/v1/responses", json={"model": model, "input": [asked, *references, output], "tools": [tool]}
+    )
+
+    assert second.status_code == 200, second.text
+    third = {"model": "claude-opus-4.7", "previous_response_id": second.json()["id"], "input": "Thanks"}
+    assert proxy.client.post("/v1/responses", json=third).status_code == 200
+
+
+def test_an_item_that_nobody_knows_is_named(proxy: Running) -> None:
+    items = [{"role": "user", "content": "Hi"}, {"type": "item_reference", "id": "msg_unknown"}]
+
+    response = proxy.client.post("/v1/responses", json={"model": "claude-opus-4.7", "input": items})
+
+    assert response.status_code == 400 and response.json()["error"]["param"] == "input[1].type"

@@ -73,7 +73,7 @@ class StreamDecoder:
         deltas: list[Delta] = []
         if not self._started:
             self._started = True
-            deltas.append(Started(chunk.response_id or self._make_id(), chunk.model_version or ""))
+            deltas.append(Started(chunk.response_id or "", chunk.model_version or ""))
         usage = _usage(chunk.usage_metadata)
         try:
             for place, candidate in enumerate(_candidates(chunk)):
@@ -106,6 +106,7 @@ class _Choice:
         self._make_id = make_id
         self._custom = CustomCalls(request)
         self._logprobs_wanted = request.logprobs
+        self._one_call = request.parallel_tool_calls is False  # the API can't be told: what is beyond is not passed on
         self._logprobs: list[Json] = []  # of tokens that no text delta has carried yet
         self._thinks = False
         self._spoke = False
@@ -155,6 +156,8 @@ class _Choice:
         twin = self._calls.get(call.id) if call.id else None
         if twin == call:
             return  # the same call told twice; without an id two equal calls are two
+        if self._calls and self._one_call:
+            return
         index = len(self._calls)
         id_ = call.id if call.id and twin is None else self._make_id()
         self._calls[id_] = call

@@ -34,8 +34,6 @@ def obstacles(request: ChatRequest, model: Model) -> Iterator[str]:
     """Why this model can't express the request: one text per field, nothing when it can."""
     if request.n > (_MAX_CHOICES if model.choices else 1):
         yield f"n: this model gives {f'at most {_MAX_CHOICES} choices' if model.choices else 'one choice'}"
-    if request.parallel_tool_calls is False and request.tools:
-        yield "parallel_tool_calls: this model can't be kept to one call at a time"
     if request.logprobs is not None and not model.logprobs:
         yield "logprobs: this model gives no log probabilities"
     if request.stop and not model.stop:

@@ -26,7 +26,7 @@ _PENALTIES = frozenset({"frequency_penalty", "presence_penalty"})  # advice to a
 def obstacles(request: ChatRequest, model: Model) -> Iterator[str]:
     """What this model can't be asked, by the names of chat completions."""
     yield from rules.obstacles(request, model)
-    if not _is_native(request):
+    if not _is_native(request, model):
         yield from _unsaid(request, model)
 
 
@@ -47,7 +47,10 @@ def _unsaid(request: ChatRequest, model: Model) -> Iterator[str]:
                 yield f"messages[{index}].content[{place}]: this model's API takes no audio"
 
 
-def _is_native(request: ChatRequest) -> bool:
+def _is_native(request: ChatRequest, model: Model) -> bool:
+    """Whether the caller's own fields can go out: items that they name by id have to be this provider's."""
+    if request.references and None not in request.references.values() and request.held_by != model.provider.name:
+        return False
     return request.wire == "responses" and bool(request.raw)
 
 
@@ -56,7 +59,7 @@ def _is_native(request: ChatRequest) -> bool:
 
 def encode_request(request: ChatRequest, model: Model) -> WireRequest:
     """The body for this model: the caller's own fields where it spoke this dialect, else built from the vocabulary."""
-    fields = _raw_fields(request, model) if _is_native(request) else _built_fields(request, model)
+    fields = _raw_fields(request, model) if _is_native(request, model) else _built_fields(request, model)
     fields["model"] = model.id
     _fit_reasoning(fields, request, model)
     _fit_schemas(fields, request, model)
@@ -99,6 +102,7 @@ def _fit_schemas(fields: dict[str, Any], request: ChatRequest, model: Model) -> 
 def _raw_fields(request: ChatRequest, model: Model) -> dict[str, Any]:
     """The caller's fields; what it continues comes from our side where this provider doesn't keep it."""
     fields = rules.raw_fields(request.raw)
+    fields.pop("client_metadata", None)  # Codex sends it; no specification knows it
     if request.previous is not None and model.provider.name not in (request.held_by, request.bound_to):
         del fields["previous_response_id"]
         fields["input"] = [*as_sent(_history(request)), *as_sent(_own_items(fields))]

@@ -1,7 +1,7 @@
 """The items of a conversation in Responses -> messages of our vocabulary, and as the API lists them back."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from router.bodies import member, missing, one_of, optional_text, text, wrong
@@ -46,6 +46,23 @@ def read_history(items: Sequence[Json], native: list[str]) -> list[Piece]:
     if foreign:
         native.append("previous_response_id")
     return pieces
+
+
+def references_in(items: Json) -> list[str]:
+    """The ids of items that are named by them alone."""
+    return [item["id"] for item in items if _is_reference(item)] if isinstance(items, list) else []
+
+
+def with_references(items: Sequence[Json], known: Mapping[str, Json]) -> list[Json]:
+    """The items, each that is named by its id alone in full where it is known."""
+    return [known.get(item["id"]) or item if _is_reference(item) else item for item in items]
+
+
+def _is_reference(item: Json) -> bool:
+    """`type` may be left out."""
+    if not isinstance(item, dict) or not isinstance(item.get("id"), str):
+        return False
+    return item.get("type") == "item_reference" or (item.get("type") is None and "role" not in item)
 
 
 def _pieces(path: str, value: Json, native: list[str]) -> Iterator[Piece]:

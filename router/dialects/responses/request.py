@@ -23,7 +23,15 @@ from router.bodies import (
     whole,
     wrong,
 )
-from router.dialects.responses.items import Item, as_messages, listed, read, read_history
+from router.dialects.responses.items import (
+    Item,
+    as_messages,
+    listed,
+    read,
+    read_history,
+    references_in,
+    with_references,
+)
 from router.dialects.responses.namespaces import joined
 from router.types import ChatRequest, Effort, Json, Message, ResponseFormat, Text, Tool, ToolChoice
 
@@ -53,6 +61,7 @@ def decode_request(body: bytes) -> ChatRequest:
     native: list[str] = []
     _check_unsupported(fields)
     previous = typed(fields, "previous_response_id", str)
+    references = dict.fromkeys(references_in(fields.get("input")))
     messages = _messages(fields, previous, native)
     tools, tool_choice = _tools_and_choice(fields, native)
     parallel = typed(fields, "parallel_tool_calls", bool)
@@ -63,6 +72,7 @@ def decode_request(body: bytes) -> ChatRequest:
         typed(fields, name, kind)
     return ChatRequest(
         model=_model(fields),
+        references=references,
         messages=messages,
         tools=tools,
         tool_choice=tool_choice,
@@ -90,15 +100,25 @@ def continued(request: ChatRequest, conversation: Sequence[Json], held_by: str |
     The instructions of earlier turns don't hold for this one.
     """
     fields, native = msgspec.json.decode(request.raw), list(request.only_native)
-    pieces = [*read_history(conversation, native), *read(_input_items(fields.get("input")), [])]
+    own = with_references(_input_items(fields.get("input")), request.references)
+    pieces = [*read_history(conversation, native), *read(own, [])]
     messages = (*_instructions(fields.get("instructions")), *as_messages(pieces, complete=True))
     return replace(request, messages=messages, history=tuple(conversation), held_by=held_by, only_native=tuple(native))
+
+
+def referred(request: ChatRequest, items: Mapping[str, Json], held_by: str | None) -> ChatRequest:
+    """The request with the items that its input names by their ids; `held_by` keeps them too."""
+    fields = msgspec.json.decode(request.raw)
+    fields["input"] = with_references(fields["input"], items)
+    found = decode_request(msgspec.json.encode(fields))
+    return replace(found, raw=request.raw, headers=request.headers, references=items, held_by=held_by)
 
 
 def own_items(request: ChatRequest) -> list[Item]:
     """The caller's input as items in full form, each with an id."""
     unique = hashlib.sha256(request.raw).hexdigest()[:32]
-    return listed(msgspec.json.decode(request.raw).get("input"), unique)
+    said = msgspec.json.decode(request.raw).get("input")
+    return listed(said if said is None or isinstance(said, str) else with_references(said, request.references), unique)
 
 
 def _check_unsupported(fields: dict[str, Any]) -> None:
@@ -126,7 +146,8 @@ def _messages(fields: dict[str, Any], previous: str | None, native: list[str]) -
     if given == [] and not elsewhere:
         raise wrong("input", "input is empty; it has at least one item", "empty_array")
     pieces = read(_input_items(given), native)
-    return (*_instructions(fields.pop("instructions", None)), *as_messages(pieces, complete=not elsewhere))
+    complete = not elsewhere and not references_in(given)
+    return (*_instructions(fields.pop("instructions", None)), *as_messages(pieces, complete=complete))
 
 
 def _input_items(given: Json) -> list[Json]:
