@@ -88,6 +88,9 @@ class Exchange:
         self._wishes = wishes
         self._entry = entry
         self._reply = reply
+        # Whether a stream is looked at as a whole: to check it, to store it, to remember what its calls were sealed with.
+        asked_for = request.response_format.kind != "text" or bool(request.tools)
+        self._adds_up = asked_for or request.wire == "responses"
         self._waited_s = 0.0  # spent on attempts that are over
         self._held = b""  # whole events that have not gone out yet
         self._stream_relay: StreamRelay | None = None  # of the attempt that runs
@@ -193,7 +196,8 @@ class Exchange:
             async for events in _until_the_end(groups, decoder):
                 for event in events:
                     deltas = self._take(event, decoder, stream, call)
-                    said += deltas
+                    if self._adds_up:
+                        said += deltas
                     if any(_is_content(delta) for delta in deltas):
                         silent_events = None
                         stopwatch.content()
@@ -207,7 +211,7 @@ class Exchange:
             self._say(call, stream, Event(b""), left)
             said += left
         answer.finished = True
-        await self._end(call, stream, fold(said))
+        await self._end(call, stream, fold(said) if self._adds_up else None)
 
     def _take(self, event: Event, decoder: StreamDecoder, stream: StreamRelay, call: Call) -> Sequence[Delta]:
         event = Event(mended(event.data), event.name)
@@ -224,12 +228,15 @@ class Exchange:
         if held:
             await self._reply.piece(held)
 
-    async def _end(self, call: Call, stream: StreamRelay, response: ChatResponse) -> None:
+    async def _end(self, call: Call, stream: StreamRelay, response: ChatResponse | None) -> None:
         """The row first, then the end: a caller that has seen an answer end can count on its row."""
-        self._check(response)
+        if response is not None:
+            self._check(response)
         await self._settle(call)
         end = stream.finish(self._extra())
-        await self._parts.sessions.remember(self._request, self._origin.key_id, call.model, response, stream.whole())
+        if response is not None:
+            key_id, document = self._origin.key_id, stream.whole()
+            await self._parts.sessions.remember(self._request, key_id, call.model, response, document)
         held, self._held = self._held, b""
         await self._reply.end(held + end)
 

@@ -113,7 +113,7 @@ _RESPONSE = {
     "top_p": 1.0,
     "usage": None,
 }
-_RESPONSE_USAGE = {
+RESPONSES_USAGE = {
     "input_tokens": 9,
     "input_tokens_details": {"cached_tokens": 0},
     "output_tokens": 4,
@@ -123,7 +123,7 @@ _RESPONSE_USAGE = {
 
 
 def response(*output: Any, **members: Any) -> Any:
-    return {**_RESPONSE, "status": "completed", "output": list(output), "usage": _RESPONSE_USAGE, **members}
+    return {**_RESPONSE, "status": "completed", "output": list(output), "usage": RESPONSES_USAGE, **members}
 
 
 RESPONSE_START = [
@@ -244,6 +244,9 @@ def message_end(end: str, **usage: Any) -> list[Any]:
 # --- gemini ------------------------------------------------------------------------------------------------------
 
 
+GEMINI_USAGE = {"promptTokenCount": 9, "candidatesTokenCount": 4, "totalTokenCount": 13}
+
+
 def candidates(*parts: Any, end: str | None = None, **members: Any) -> Any:
     """A GenerateContentResponse: a whole answer, or one chunk of a stream."""
     candidate: dict[str, Any] = {"index": 0}
@@ -251,9 +254,8 @@ def candidates(*parts: Any, end: str | None = None, **members: Any) -> Any:
         candidate["content"] = {"role": "model", "parts": list(parts)}
     if end:
         candidate["finishReason"] = end
-    usage = {"promptTokenCount": 9, "candidatesTokenCount": 4, "totalTokenCount": 13}
     head = {"modelVersion": "gemini-3.1-pro-preview", "responseId": "gem1"}
-    return {"candidates": [candidate], "usageMetadata": usage, **head, **members}
+    return {"candidates": [candidate], "usageMetadata": GEMINI_USAGE, **head, **members}
 
 
 def function_call(call: Call, signature: str | None = None) -> Any:
@@ -278,26 +280,34 @@ def spoken(speech: Speech, *pieces: str) -> bytes:
             return gemini_events(*(candidates({"text": piece}) for piece in pieces))
 
 
-def text_answer(speech: Speech, *pieces: str, stream: bool) -> Any:
-    """An answer of these pieces of text."""
+def text_answer(speech: Speech, *pieces: str, stream: bool, used: Any = None) -> Any:
+    """An answer of these pieces of text; `used` is its usage as the format has it."""
     text = "".join(pieces)
-    if not stream:
-        return {
-            "chat": completion({"content": text}),
-            "responses": response(message_item(text)),
-            "messages": message({"type": "text", "text": text}),
-            "gemini": candidates({"text": text}, end="STOP"),
-        }[speech]
     match speech:
         case "chat":
-            return spoken("chat", *pieces) + chat_events(chunk({}, "stop"), CHAT_USAGE_CHUNK, b"[DONE]")
+            usage = used or CHAT_USAGE
+            if not stream:
+                return completion({"content": text}, usage=usage)
+            end = [chunk({}, "stop"), {**CHAT_USAGE_CHUNK, "usage": usage}, b"[DONE]"]
+            return spoken("chat", *pieces) + chat_events(*end)
         case "responses":
-            completed = {"type": "response.completed", "response": response(message_item(text))}
-            return numbered_events(*RESPONSE_START, *_spoken(*pieces), *_message_done(text), completed)
+            whole = response(message_item(text), usage=used or RESPONSES_USAGE)
+            completed = {"type": "response.completed", "response": whole}
+            told = [*RESPONSE_START, *_spoken(*pieces), *_message_done(text), completed]
+            return numbered_events(*told) if stream else whole
         case "messages":
-            return spoken("messages", *pieces) + named_events(block_stop(0), *message_end("end_turn"))
+            usage = used or {"input_tokens": 9, "output_tokens": 4}
+            if not stream:
+                return message({"type": "text", "text": text}, usage=usage)
+            begun = message_start(**{**usage, "output_tokens": 1})
+            return named_events(begun, *text_block(0, *pieces), block_stop(0), *message_end("end_turn", **usage))
         case "gemini":
-            return spoken("gemini", *pieces) + gemini_events(candidates(end="STOP"))
+            usage = used or GEMINI_USAGE
+            if not stream:
+                return candidates({"text": text}, end="STOP", usageMetadata=usage)
+            so_far = {**usage, "candidatesTokenCount": 1}
+            told = [candidates({"text": piece}, usageMetadata=so_far) for piece in pieces]
+            return gemini_events(*told, candidates(end="STOP", usageMetadata=usage))
 
 
 def calls_answer(speech: Speech, *calls: Call, stream: bool) -> Any:

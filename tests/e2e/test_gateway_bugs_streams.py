@@ -113,63 +113,299 @@ def proxy(providers: Providers, drip: Drip, tmp_path_factory: pytest.TempPathFac
         yield process
 
 
-# --- 6: what was used --------------------------------------------------------------------------------------------
 
-_CHAT_USED = {
-    "prompt_tokens": 160,
-    "completion_tokens": 7,
-    "total_tokens": 167,
-    "prompt_tokens_details": {"cached_tokens": 100, "cache_write_tokens": 50},
-    "completion_tokens_details": {"reasoning_tokens": 3},
+# 6: by format, what it says of 160 tokens in, 100 of them cached and 50 written to the cache, and 7 out, 3 thought.
+USED: dict[Speech, Any] = {
+    "chat": {
+        "prompt_tokens": 160,
+        "completion_tokens": 7,
+        "total_tokens": 167,
+        "prompt_tokens_details": {"cached_tokens": 100, "cache_write_tokens": 50},
+        "completion_tokens_details": {"reasoning_tokens": 3},
+    },
+    "responses": {
+        "input_tokens": 160,
+        "input_tokens_details": {"cached_tokens": 100, "cache_write_tokens": 50},
+        "output_tokens": 7,
+        "output_tokens_details": {"reasoning_tokens": 3},
+        "total_tokens": 167,
+    },
+    "messages": {  # told twice in a stream
+        "input_tokens": 10,  # the uncached rest
+        "cache_read_input_tokens": 100,
+        "cache_creation_input_tokens": 50,
+        "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 30},
+        "output_tokens": 7,
+        "output_tokens_details": {"thinking_tokens": 3},
+    },
+    "gemini": {  # told with every chunk of a stream; writing to its cache isn't counted in tokens
+        "promptTokenCount": 160,
+        "cachedContentTokenCount": 100,
+        "candidatesTokenCount": 4,
+        "thoughtsTokenCount": 3,
+        "totalTokenCount": 167,
+    },
 }
-_RESPONSES_USED = {
-    "input_tokens": 160,
-    "input_tokens_details": {"cached_tokens": 100, "cache_write_tokens": 50},
-    "output_tokens": 7,
-    "output_tokens_details": {"reasoning_tokens": 3},
-    "total_tokens": 167,
+COSTS: dict[Speech, float | None] = {
+    "chat": None,  # no price is known of it
+    "responses": 150 * 30e-6 + 10 * 30e-6 + 7 * 180e-6,  # gpt-5.5-pro has no price for a cache
+    "messages": 10 * 5e-6 + 100 * 0.5e-6 + 20 * 6.25e-6 + 30 * 10e-6 + 7 * 25e-6,
+    "gemini": 60 * 2e-6 + 100 * 0.2e-6 + 7 * 12e-6,
 }
-_ANTHROPIC_INPUT = {
-    "input_tokens": 10,  # the uncached rest
-    "cache_read_input_tokens": 100,
-    "cache_creation_input_tokens": 50,
-    "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 30},
-}
-_ANTHROPIC_USED = {**_ANTHROPIC_INPUT, "output_tokens": 7, "output_tokens_details": {"thinking_tokens": 3}}
-_GEMINI_USED = {
-    "promptTokenCount": 160,
-    "cachedContentTokenCount": 100,
-    "candidatesTokenCount": 4,
-    "thoughtsTokenCount": 3,
-    "totalTokenCount": 167,
-}
-_GEMINI_SO_FAR = {**_GEMINI_USED, "candidatesTokenCount": 1, "totalTokenCount": 164}
 
 
-def used(speech: Speech, *, stream: bool) -> Any:
-    """An answer that tells these uses, in a stream as often as the provider does."""
-    match speech, stream:
-        case "chat", False:
-            return completion({"content": "Hi"}, usage=_CHAT_USED)
-        case "chat", True:
-            usage = {**chunk({}), "choices": [], "usage": _CHAT_USED}
-            return spoken("chat", "Hi") + chat_events(chunk({}, "stop"), usage, b"[DONE]")
-        case "responses", _:
-            whole = response(message_item("Hi"), usage=_RESPONSES_USED)
-            end = {"type": "response.completed", "response": whole, "sequence_number": 5}
-            return spoken("responses", "Hi") + named_events(*_item_done("Hi"), end) if stream else whole
-        case "messages", False:
-            return message({"type": "text", "text": "Hi"}, usage=_ANTHROPIC_USED)
-        case "messages", True:
-            begun = [message_start(**_ANTHROPIC_INPUT), *text_block(0, "Hi")]
-            end = message_end("end_turn", **_ANTHROPIC_USED)  # all of it again
-            return named_events(*begun, {"type": "content_block_stop", "index": 0}, *end)
-        case _:
-            chunks_ = [candidates({"text": "H"}, usageMetadata=_GEMINI_SO_FAR), candidates({"text": "i"})]
-            end = candidates(end="STOP", usageMetadata=_GEMINI_USED)
-            chunks_[1]["usageMetadata"] = _GEMINI_SO_FAR
-            return (
-                gemini_events(*chunks_, end)
-                if stream
-                else candidates({"text": "Hi"}, end="STOP", usageMetadata=_GEMINI_USED)
-            )
+@each_caller
+@each_speech
+def test_cached_tokens_are_counted_once_and_cost_what_a_cache_costs(
+    proxy: Running, providers: Providers, caller: Caller, speech: Speech
+) -> None:
+    before = len(proxy.rows())
+    script(providers, speech, text_answer(speech, "H", "i", stream=caller.stream, used=USED[speech]))
+
+    said = caller.read(caller.ask(proxy, MODELS[speech], "Hello"))
+
+    written = 0 if speech == "gemini" else 50
+    assert said.usage == Tokens(input=160, cached=100, written=written, output=7, reasoning=3)
+    row = proxy.rows(before + 1)[-1]
+    assert (row.input_tokens, row.cached_tokens, row.cache_write_tokens, row.output_tokens) == (160, 100, written, 7)
+    assert row.cost_usd == (None if COSTS[speech] is None else pytest.approx(COSTS[speech]))
+
+
+MALFORMED = candidates(end="MALFORMED_FUNCTION_CALL", finishMessage="Malformed function call: print(")
+
+
+# 7
+@each_caller
+def test_a_malformed_call_is_no_answer(proxy: Running, providers: Providers, caller: Caller) -> None:
+    answer = gemini_events(MALFORMED) if caller.stream else MALFORMED
+    script(providers, "gemini", answer, answer)
+
+    pinned = caller.ask(proxy, "gemini-3.1-pro", "Hello")
+    routed = caller.ask(proxy, "auto:long_context_synthesis", "Hello")
+
+    assert pinned.status_code == 502 and "MALFORMED_FUNCTION_CALL" in caller.failure(pinned)["message"]
+    assert routed.headers["x-router-reason"] == "fallback"
+    assert routed.headers["x-router-model"] != "gemini-3.1-pro" and caller.read(routed).text
+
+
+# 7
+@each_door
+def test_a_malformed_call_behind_text_ends_the_stream_in_an_error(
+    proxy: Running, providers: Providers, door: Door
+) -> None:
+    script(providers, "gemini", spoken("gemini", "Let me", " see.") + gemini_events(MALFORMED))
+    caller = Caller(door, stream=True)
+
+    said = caller.read(caller.ask(proxy, "gemini-3.1-pro", "Hello"))
+
+    assert said.text == "Let me see." and said.end is None
+    assert "MALFORMED_FUNCTION_CALL" in said.error["message"]
+
+
+ERRORS: dict[str, tuple[Speech, bytes]] = {
+    "chat": (
+        "chat",
+        chat_events({"error": {"message": "Overloaded", "type": "server_error", "param": None, "code": None}}),
+    ),
+    "responses error": (
+        "responses",
+        named_events({"type": "error", "code": "server_error", "message": "Overloaded", "param": None,
+                      "sequence_number": 6}),
+    ),
+    "responses failed": (
+        "responses",
+        named_events({"type": "response.failed", "sequence_number": 6, "response": response(
+            status="failed", error={"code": "server_error", "message": "Overloaded"}, usage=None)}),
+    ),
+    "messages": (
+        "messages",
+        named_events({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"},
+                      "request_id": "req_1"}),
+    ),
+    "gemini": ("gemini", gemini_events({"error": {"code": 503, "message": "Overloaded", "status": "UNAVAILABLE"}})),
+}  # fmt: skip
+
+
+# 9
+@each_door
+@pytest.mark.parametrize("how", ERRORS)
+def test_an_error_in_a_stream_ends_it_as_an_error(proxy: Running, providers: Providers, door: Door, how: str) -> None:
+    speech, error = ERRORS[how]
+    script(providers, speech, spoken(speech, "Once", " upon") + error)
+    caller = Caller(door, stream=True)
+
+    said = caller.read(caller.ask(proxy, MODELS[speech], "Tell a story"))
+
+    assert (said.text, said.end) == ("Once upon", None)
+    assert "Overloaded" in said.error["message"]
+
+
+UNENDED: dict[str, tuple[Speech, bytes]] = {
+    **{speech: (speech, spoken(speech, "Once", " upon")) for speech in SPEECHES},
+    "chat without [DONE] and finish": (
+        "chat",
+        chat_events(CHAT_START, chunk({"content": "Once upon"}), chunk({}), b"[DONE]"),
+    ),
+    "messages without message_stop": (
+        "messages",
+        spoken("messages", "Once", " upon") + named_events(*message_end("end_turn")[:1]),
+    ),
+    "an event cut in its middle": ("messages", spoken("messages", "Once", " upon", " a time")[:-60]),
+}
+
+
+# 10
+@each_door
+@pytest.mark.parametrize("how", UNENDED)
+def test_a_stream_without_its_end_is_an_error(proxy: Running, providers: Providers, door: Door, how: str) -> None:
+    before = len(proxy.rows())
+    speech, stream = UNENDED[how]
+    script(providers, speech, stream)
+    caller = Caller(door, stream=True)
+
+    said = caller.read(caller.ask(proxy, MODELS[speech], "Tell a story"))
+
+    assert (said.text, said.end) == ("Once upon", None)
+    assert said.error["message"]
+    assert proxy.rows(before + 1)[-1].outcome == "truncated"
+
+
+# 10
+@each_door
+@each_speech
+def test_half_an_answer_is_no_answer(proxy: Running, providers: Providers, door: Door, speech: Speech) -> None:
+    whole = dumped(text_answer(speech, "Once upon a time", stream=False))
+    script(providers, speech, Status(200, whole[: len(whole) // 2]))
+    caller = Caller(door)
+
+    response_ = caller.ask(proxy, MODELS[speech], "Tell a story")
+
+    assert response_.status_code == 502 and caller.failure(response_)["message"]
+
+
+# What str.splitlines takes for ends of lines, as JSON escapes it or doesn't, and letters of two to four bytes.
+ODD = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\x1dh\x1ei\r\nj é 漢字 🎉👩‍🚀"
+
+
+# 11: the stream comes byte by byte.
+@each_door
+@each_speech
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
+def test_odd_characters_and_split_bytes_arrive_whole(
+    proxy: Running, drip: Drip, door: Door, speech: Speech, line_end: bytes
+) -> None:
+    stream = text_answer(speech, ODD, ODD, stream=True).replace(b"\r\n", b"\n")
+    assert "\u2028".encode() in stream and "\x85".encode() in stream
+    drip.body = b": ping\n\n".replace(b"\n", line_end) + stream.replace(b"\n", line_end)
+    caller = Caller(door, stream=True)
+
+    said = caller.read(caller.ask(proxy, f"drip-{speech}", "Hello"))
+
+    assert (said.text, said.end) == (ODD + ODD, "stop")
+
+
+# 12: a provider that cuts between the halves of a pair.
+@each_caller
+@each_speech
+def test_half_a_surrogate_pair_of_a_provider_is_replaced(
+    proxy: Running, providers: Providers, caller: Caller, speech: Speech
+) -> None:
+    answer = text_answer(speech, "one HIGH", "LOW two", stream=caller.stream)
+    stream = answer if isinstance(answer, bytes) else dumped(answer)
+    stream = stream.replace(b"HIGH", rb"\ud83d").replace(b"LOW", rb"\uDE00")
+    script(providers, speech, stream if caller.stream else Status(200, stream))
+
+    said = caller.read(caller.ask(proxy, MODELS[speech], "Hello"))
+
+    # Whole answers have the pair; so has the end of a response, which tells the whole text again.
+    whole = not caller.stream or caller.door == speech == "responses"
+    assert (said.text, said.end) == ("one 😀 two" if whole else "one \ufffd\ufffd two", "stop")
+
+
+# 12: a caller's half is no JSON that a provider would take.
+@each_caller
+@each_speech
+def test_half_a_surrogate_pair_of_a_caller_is_told(
+    proxy: Running, caller: Caller, speech: Speech
+) -> None:
+    body = json.dumps(caller.body(MODELS[speech], "one HALF")).replace("HALF", r"\ud83d")
+
+    refused = proxy.client.post(PATHS[caller.door], content=body.encode())
+
+    assert refused.status_code == 400, refused.text
+    assert caller.failure(refused)["type"] == "invalid_request_error"
+
+
+# 13: before the first byte, streamed or not, and in the middle of a stream.
+@pytest.mark.parametrize(
+    ("caller", "fault"),
+    [*((caller, Stall()) for caller in CALLERS), *((Caller(door, True), Cut(2, "stall")) for door in DOORS)],
+    ids=lambda one: f"{one.door}-{'stream' * one.stream}" if isinstance(one, Caller) else type(one).__name__,
+)
+def test_a_caller_who_leaves_takes_the_upstream_call_along(
+    proxy: Running, providers: Providers, caller: Caller, fault: Fault
+) -> None:
+    rows, calls, aborted = len(proxy.rows()), len(providers.received), providers.aborted
+    providers.fail("anthropic", fault)
+    body = json.dumps(caller.body("claude-opus-4.7", "Tell a story")).encode()
+    address = urlsplit(proxy.url)
+    head = f"POST {PATHS[caller.door]} HTTP/1.1\r\nhost: proxy\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+        connection.sendall(head + body)
+        providers.wait_until(lambda: len(providers.received) == calls + 1)
+        if isinstance(fault, Cut):
+            assert connection.recv(1).startswith(b"H")  # the answer has begun
+    providers.wait_until(lambda: providers.aborted == aborted + 1)
+
+    row = proxy.rows(rows + 1)[-1]
+    assert (row.outcome, row.model) == ("cancelled", "claude-opus-4.7")
+
+
+USAGE_ON = {
+    "a chunk with choices": [
+        chunk({}, "stop"),
+        {**chunk({}), "usage": CHAT_USAGE},
+        b"[DONE]",
+    ],
+    "the last chunk": [chunk({}, "stop", usage=CHAT_USAGE), b"[DONE]"],
+    "every chunk": [
+        chunk({"content": "!"}, usage={**CHAT_USAGE, "completion_tokens": 1, "total_tokens": 10}),
+        chunk({}, "stop", usage=CHAT_USAGE),
+        {**chunk({}), "choices": [], "usage": CHAT_USAGE},
+        b"[DONE]",
+    ],
+}
+
+
+# 27: the readers check that usage stands on one chunk, the last, and that it has no choices.
+@each_door
+@pytest.mark.parametrize("where", USAGE_ON)
+def test_usage_comes_last_and_without_choices_wherever_the_provider_puts_it(
+    proxy: Running, providers: Providers, door: Door, where: str
+) -> None:
+    script(providers, "chat", spoken("chat", "Hi") + chat_events(*USAGE_ON[where]))
+    caller = Caller(door, stream=True)
+
+    said = caller.read(caller.ask(proxy, "local", "Hello"))
+
+    assert said.text in ("Hi", "Hi!") and said.end == "stop"
+    assert said.usage == Tokens(9, 0, 0, 4, 0)
+
+
+# 27
+@pytest.mark.parametrize("door", ["chat", "completions"])
+@each_speech
+@pytest.mark.parametrize("wanted", [True, False])
+def test_usage_comes_to_those_who_ask_for_it(
+    proxy: Running, providers: Providers, door: Door, speech: Speech, wanted: bool
+) -> None:
+    script(providers, speech, text_answer(speech, "Hi", stream=True))
+    caller = Caller(door, stream=True)
+    options = {"stream_options": {"include_usage": True}} if wanted else {"stream_options": None}
+
+    told = chunks(caller.ask(proxy, MODELS[speech], "Hello", **options))
+
+    assert [bool(one["choices"]) for one in told] == [*[True] * (len(told) - 1), not wanted]
+    assert [bool(one.get("usage")) for one in told] == [*[False] * (len(told) - 1), wanted]
+    if wanted:
+        assert all("usage" in one for one in told)
