@@ -21,18 +21,9 @@ from router import __version__, log
 from router.catalog import Provider
 from router.classifiers import GENERAL, CustomClass, rules
 from router.decision import Classification
-from router.dialects import (
-    ClientFace,
-    ServerFace,
-    anthropic,
-    chat,
-    completions,
-    gemini,
-    messages,
-    openai,
-    openai_responses,
-    responses,
-)
+from router.dialects import ClientFace, ServerFace, anthropic, chat, completions, gemini, messages, responses
+from router.dialects.openai import chat as openai_chat
+from router.dialects.openai import responses as openai_responses
 from router.embed import Embedder
 from router.errors import ConfigError
 from router.evidence.sqlite import open_pool, sqlite_path
@@ -59,7 +50,7 @@ from router.web.auth import Key, Keys
 from router.web.messages import Counter, count_route
 
 FACES: dict[Wire, ClientFace] = {
-    "chat": openai.FACE,
+    "chat": openai_chat.FACE,
     "responses": openai_responses.FACE,
     "messages": anthropic.FACE,
     "gemini": gemini.FACE,

@@ -88,7 +88,7 @@ class Exchange:
         self._wishes = wishes
         self._entry = entry
         self._reply = reply
-        # Whether a stream is looked at as a whole: to check it, to store it, to remember what its calls were sealed with.
+        # Whether a stream is looked at as a whole: to check it, to store it, to remember how its calls were sealed.
         asked_for = request.response_format.kind != "text" or bool(request.tools)
         self._adds_up = asked_for or request.wire == "responses"
         self._waited_s = 0.0  # spent on attempts that are over

@@ -165,7 +165,9 @@ def _anthropic_messages(turns: tuple[Turn, ...]) -> list[dict[str, Any]]:
         if not messages or messages[-1]["role"] == "assistant":
             messages.append({"role": "user", "content": []})
         text = {"type": "text", "text": turn}
-        told = {"type": "tool_result", "tool_use_id": turn.id, "content": turn.text} if isinstance(turn, Result) else text
+        told = (
+            {"type": "tool_result", "tool_use_id": turn.id, "content": turn.text} if isinstance(turn, Result) else text
+        )
         messages[-1]["content"].append(told)
     return messages
 

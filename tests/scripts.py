@@ -60,8 +60,8 @@ def named_events(*events: Any) -> bytes:
     return b"".join(f"event: {event['type']}\ndata: ".encode() + dumped(event) + b"\n\n" for event in events)
 
 
-def numbered_events(*events: Any) -> bytes:
-    return named_events(*({**event, "sequence_number": number} for number, event in enumerate(events)))
+def numbered_events(*events: Any, first: int = 0) -> bytes:
+    return named_events(*({**event, "sequence_number": number} for number, event in enumerate(events, first)))
 
 
 # --- chat completions --------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def _spoken(*pieces: str) -> list[Any]:
     ]
 
 
-def _message_done(text: str) -> list[Any]:
+def message_done(text: str) -> list[Any]:
     at = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
     item = message_item(text)
     return [
@@ -293,7 +293,7 @@ def text_answer(speech: Speech, *pieces: str, stream: bool, used: Any = None) ->
         case "responses":
             whole = response(message_item(text), usage=used or RESPONSES_USAGE)
             completed = {"type": "response.completed", "response": whole}
-            told = [*RESPONSE_START, *_spoken(*pieces), *_message_done(text), completed]
+            told = [*RESPONSE_START, *_spoken(*pieces), *message_done(text), completed]
             return numbered_events(*told) if stream else whole
         case "messages":
             usage = used or {"input_tokens": 9, "output_tokens": 4}

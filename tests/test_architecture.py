@@ -15,7 +15,7 @@ LEVELS: dict[str, int] = {
     name: level
     for level, names in {
         1: "types decision catalog record table errors",  # the vocabulary
-        2: "sse call explain relay output bodies embeddings parameters strict_schema openai_rules openai_errors "
+        2: "sse call explain relay output bodies embeddings parameters "
         "dialects classifiers policies ranking scorers",  # pure
         3: "proxy embed routing exchange journal upstream transport health limits sessions feed shelf recorder metrics "
         "log ids csv_rows evidence state simulated",  # may do I/O

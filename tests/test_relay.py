@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router import relay
-from router.dialects import Frame, chat, completions, openai
+from router.dialects import Frame, chat, completions
+from router.dialects.openai import chat as openai
 from router.errors import UpstreamError
 from router.sse import Event, EventParser
 from router.types import ChatRequest, ChatResponse, Delta, Finished, Started, TextDelta, Usage, UsageReported, fold

@@ -7,7 +7,8 @@ import pytest
 import respx
 
 from router.catalog import Provider
-from router.dialects import WireRequest, openai
+from router.dialects import WireRequest
+from router.dialects.openai import chat as openai
 from router.errors import UpstreamError
 from router.upstream import Deadlines, Stopwatch, Upstream
 

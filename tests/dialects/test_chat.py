@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.dialects import Frame, chat, openai
+from router.dialects import Frame, chat
+from router.dialects.openai import chat as openai
 from router.errors import BadRequest, NotFound, Overloaded, RouterError, UpstreamError
 from router.sse import EventParser
 from router.types import (

@@ -32,7 +32,11 @@ HELLO = [{"role": "user", "content": "Hello"}]
         ({"model": "auto", "messages": HELLO, "temperature": 3}, "temperature", None),
         ({"model": "auto", "messages": HELLO, "stream": "yes"}, "stream", "invalid_type"),
         ({"model": "auto", "messages": HELLO, "max_tokens": 0}, "max_tokens", None),
-        ({"model": "auto", "messages": HELLO, "tools": [{"type": "function"}]}, "tools[0].function", "missing_required_parameter"),
+        (
+            {"model": "auto", "messages": HELLO, "tools": [{"type": "function"}]},
+            "tools[0].function",
+            "missing_required_parameter",
+        ),
         ({"model": "auto", "messages": HELLO, "response_format": {"type": "xml"}}, "response_format.type", None),
         ({"model": "gpt-5.5", "messages": HELLO, "stop": "."}, "stop", "unsupported_parameter"),
     ],

@@ -371,9 +371,7 @@ def test_redacted_thinking_goes_back_as_it_came(proxy: Running, providers: Provi
 
 # 15: a model that thinks by a budget refuses a turn with calls and without its thinking; so it isn't asked to think.
 @each_caller
-def test_a_turn_that_has_lost_its_thinking_is_not_refused(
-    proxy: Running, providers: Providers, caller: Caller
-) -> None:
+def test_a_turn_that_has_lost_its_thinking_is_not_refused(proxy: Running, providers: Providers, caller: Caller) -> None:
     wish: dict[str, Any] = {
         "chat": {"reasoning_effort": "high"},
         "responses": {"reasoning": {"effort": "high"}},

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from router.dialects.openai.errors import answer_object
+from router.dialects.openai.rules import tokens
 from router.errors import UpstreamError
-from router.openai_errors import answer_object
-from router.openai_rules import tokens
 from router.sse import Event
 from router.types import (
     ChatRequest,
@@ -40,7 +40,7 @@ def decode_response(body: bytes, _request: ChatRequest, make_id: Callable[[], st
     choices = document.get("choices")
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise UpstreamError("protocol", "the provider's answer has no choices")
-    id_, model = str(document.get("id") or make_id()), str(document.get("model") or "")
+    id_, model = str(document.get("id") or ""), str(document.get("model") or "")
     in_order = sorted(choices, key=lambda choice: choice.get("index") or 0)
     first, *others = (_choice(choice, id_, model, make_id) for choice in in_order)
     return replace(first, usage=_usage(document.get("usage"), _tier(document)), alternatives=tuple(others))
@@ -188,7 +188,7 @@ class StreamDecoder:
     def _chunk(self, document: Mapping[str, Any]) -> Iterator[Delta]:
         if not self._started:
             self._started = True
-            yield Started(str(document.get("id") or self._make_id()), str(document.get("model") or ""))
+            yield Started(str(document.get("id") or ""), str(document.get("model") or ""))
         for choice in document.get("choices") or ():
             yield from self._choice(choice)
         self._tier = _tier(document) or self._tier

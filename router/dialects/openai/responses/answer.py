@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from router.dialects.openai.errors import answer_object, error_of
+from router.dialects.openai.rules import tokens
 from router.errors import UpstreamError
-from router.openai_errors import answer_object, error_of
-from router.openai_rules import tokens
 from router.sse import Event
 from router.types import (
     ChatRequest,
@@ -118,7 +118,7 @@ class StreamDecoder:
 
     def _start(self, response: Mapping[str, Any]) -> Started:
         self._model = str(response.get("model") or "")
-        return Started(str(response.get("id") or self._make_id()), self._model)
+        return Started(str(response.get("id") or ""), self._model)
 
     def _item(self, event: Mapping[str, Any]) -> _Item:
         place = event.get("output_index")

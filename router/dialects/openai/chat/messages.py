@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from router import openai_rules as rules
+from router.dialects.openai import rules
 from router.types import Audio, File, Image, Message, Part, Reasoning, Refusal, Text, ToolCall
 
 _LONGEST_ID = 40  # of a tool call; OpenAI refuses longer ones

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from router import openai_rules as rules
 from router.dialects import WRAPPED
+from router.dialects.openai import rules
 from router.types import Audio, File, Image, Json, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolKind
 
 _LONGEST_ID = 64  # of a call; OpenAI refuses longer ones

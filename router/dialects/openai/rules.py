@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from router import strict_schema
 from router.catalog import Model
+from router.dialects.openai import strict_schema
 from router.types import ChatRequest, Effort, File
 
 _NULL = msgspec.Raw(b"null")

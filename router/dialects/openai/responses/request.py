@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from router import openai_rules as rules
 from router.catalog import Model
 from router.dialects import WireRequest
-from router.dialects.openai_responses.items import as_sent, items_of, user_item
+from router.dialects.openai import rules
+from router.dialects.openai.responses.items import as_sent, items_of, user_item
 from router.types import Audio, ChatRequest, Json, ResponseFormat, Tool, ToolChoice
 
 # --- what this dialect can't say -----------------------------------------------------------------------

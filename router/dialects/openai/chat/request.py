@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from router import openai_rules as rules
 from router.catalog import Model
 from router.dialects import WireRequest
-from router.dialects.openai.messages import as_sent, message_document, tool_as_sent, with_text_results, with_told
+from router.dialects.openai import rules
+from router.dialects.openai.chat.messages import as_sent, message_document, tool_as_sent, with_text_results, with_told
 from router.types import ChatRequest, File, ResponseFormat, Tool, ToolChoice
 
 # --- what this dialect can't say -----------------------------------------------------------------------
