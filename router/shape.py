@@ -225,7 +225,7 @@ class State(_Section):
         StringConstraints(pattern=r"^(memory://$|sqlite:///.)"),
         Field(description="memory:// or sqlite:///FILE, such as sqlite:///state.db"),
     ] = "memory://"
-    max_mb: Positive = 256.0
+    max_mb: Positive = 64.0
 
 
 class Log(_Section):
