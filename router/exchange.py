@@ -211,7 +211,7 @@ class Exchange:
             self._say(call, stream, Event(b""), left)
             said += left
         answer.finished = True
-        await self._end(call, stream, fold(said) if self._adds_up else None)
+        await self._end(call, stream, _reading(fold, said) if self._adds_up else None)
 
     def _take(self, event: Event, decoder: StreamDecoder, stream: StreamRelay, call: Call) -> Sequence[Delta]:
         event = Event(mended(event.data), event.name)

@@ -389,7 +389,7 @@ def test_the_columns_of_a_row_default_to_the_catalogues_own(tmp_path: Path) -> N
 
 def test_state_is_in_memory_unless_a_file_is_named(tmp_path: Path) -> None:
     found = settings(tmp_path, "").state
-    assert (found.url, found.max_mb) == ("memory://", 256)
+    assert (found.url, found.max_mb) == ("memory://", 64)
     found = settings(tmp_path, 'state: {url: "sqlite:///state.db", max_mb: 1.5}\n').state
     assert (found.url, found.max_mb) == ("sqlite:///state.db", 1.5)
 
