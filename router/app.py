@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import random
 import signal
 import ssl
 import threading
@@ -29,6 +30,7 @@ from router.errors import ConfigError
 from router.evidence.sqlite import open_pool, sqlite_path
 from router.exchange import Parts
 from router.feed import Feed
+from router.health import Health, Retries, RetryRules, Rules
 from router.journal import Journal
 from router.limits import Gate
 from router.metrics import Metrics
@@ -48,6 +50,7 @@ from router.web import calls, errors, models, ops, router_api
 from router.web import responses as stored_answers
 from router.web.auth import Key, Keys
 from router.web.messages import Counter, count_route
+from router.web.reply import with_request_id
 
 FACES: dict[Wire, ClientFace] = {
     "chat": openai_chat.FACE,
@@ -81,15 +84,17 @@ def build(settings: Settings, read_again: Callable[[], Settings]) -> Application
     pool = open_pool(path, durability=settings.evidence.durability)
     shelf = open_shelf(path)
     feed = Feed(settings.initial_table(), shelf, metrics, logger, lambda table: _obstacle(table, router))
-    recorder = Recorder(pool, metrics, logger)
+    health = Health(Rules(**settings.breaker.model_dump()), metrics, logger, time.monotonic)
+    retries = Retries(RetryRules(**settings.retries.model_dump()), metrics, time.monotonic, random.random)
+    recorder = Recorder(pool, metrics, logger, health.finished)
     journal = Journal()
     transports = Transports()
     upstream = Upstream(transports.of, Deadlines(**settings.timeouts.model_dump()))
     state = open_state(settings.state.url, int(settings.state.max_mb * 1_000_000))
     sessions = Sessions(state, logger)
-    parts = Parts(upstream, FACES, recorder, sessions, metrics, time.monotonic, settings.retries.max_attempts)
+    parts = Parts(upstream, FACES, recorder, sessions, metrics, health, retries, time.monotonic)
     setup = setup_of(settings)
-    router = Router(setup, lambda: (feed.table, feed.initial), FACES, metrics, time.monotonic)
+    router = Router(setup, lambda: (feed.table, feed.initial), FACES, metrics, time.monotonic, health.outage)
     proxy = Proxy(router, journal, parts)
     embedder = Embedder(router, journal, parts)
     metrics.allow(setup.catalog.names(), setup.classes)
@@ -98,6 +103,7 @@ def build(settings: Settings, read_again: Callable[[], Settings]) -> Application
         fresh = read_again()
         renewed, initial = setup_of(fresh), fresh.initial_table()  # may raise ConfigError: nothing has changed yet
         secrets.extend(set(fresh.secrets()) - set(secrets))  # the old ones stay secret too
+        health.keep(renewed.catalog)
         metrics.allow(renewed.catalog.names(), renewed.classes)
         keys.replace(_keys(fresh))
         router.setup = renewed
@@ -134,6 +140,7 @@ def build(settings: Settings, read_again: Callable[[], Settings]) -> Application
             *ops.routes(metrics, keys, checks),
         ],
         lifespan=[lifespan],
+        after_request=with_request_id,
         exception_handlers=errors.handlers(logger),
         openapi_config=OpenAPIConfig(
             "LLM router", __version__, path="/openapi", render_plugins=[SwaggerRenderPlugin()]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalog import Model
-from router.decision import Decision
+from router.decision import Decision, Reason
 from router.errors import UpstreamError
 from router.policies import BYTES_PER_TOKEN
 from router.record import EvidenceRow, Outcome
@@ -58,13 +58,18 @@ class Call:
         self.attempt = attempt
         self.usage: Usage | None = None
         self.open = True  # until its row has been recorded
-        self._row_id = row_id
+        self.row_id = row_id
         self._clock = clock
         self._started = clock()
         self._overhead_s = self._started - origin.received - waited_s
         self._first_useful_s: float | None = None
         self._finish_reason: str | None = None
         self._output_size = 0
+
+    @property
+    def reason(self) -> Reason:
+        """Why this model is called: the decision's reason for its choice, which may be tried more than once."""
+        return self.decision.reason if self.model is self.decision.targets[0] else "fallback"
 
     @property
     def overhead_ms(self) -> float:
@@ -119,7 +124,6 @@ class Call:
             usage = Usage(self.decision.requirements.input_tokens, -(-self._output_size // BYTES_PER_TOKEN))
             usage_source = "estimated"
         cost = self.model.cost_usd(self.usage, self.origin.at.date(), self.origin.service_tier)
-        reason = self.decision.reason if self.attempt == 1 else "fallback"
         return EvidenceRow(
             task_id=self.origin.request_id,
             task_type=self.decision.classification.task_class,
@@ -129,7 +133,7 @@ class Call:
             input_tokens=usage.input_tokens if usage else None,
             output_tokens=usage.output_tokens if usage else None,
             cost_usd=cost,
-            row_id=self._row_id,
+            row_id=self.row_id,
             source="simulated" if self.model.provider.simulated else "live",
             at=self.origin.at,
             request_id=self.origin.request_id,
@@ -144,8 +148,8 @@ class Call:
             price_version=self.model.price_version if cost is not None else None,
             confidence=self.decision.classification.confidence,
             propensity=self.decision.propensity,
-            assigned=self.decision.assigned if self.attempt == 1 else "fallback",
-            reason=reason,
+            assigned="fallback" if self.reason == "fallback" else self.decision.assigned,
+            reason=self.reason,
             table_version=self.decision.table_version,
             policy=self.decision.objective,
             overhead_ms=round(self.overhead_ms, 3),

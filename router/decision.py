@@ -24,6 +24,8 @@ Exclusion = Literal[
     "over_max_cost",  # its estimated cost is over x-router-max-cost-usd or the policy's limit
     "unknown_price",  # a cost limit was asked for and its price is not known
     "unknown_model",  # the table names a model that the catalogue doesn't have
+    "circuit_open",  # it failed too often lately
+    "cooling",  # its provider asked not to be called for a while
 ]
 
 # Why the first target was chosen.
@@ -31,6 +33,7 @@ Reason = Literal[
     "table",  # first of its class in the routing table
     "no_key",  # the table's first has no key; this is the best that has one
     "requirement",  # the table's first can't do what the request needs
+    "unavailable",  # the first is failing or was told to wait; this is the best that isn't
     "objective",  # the objective asked for ranks it first
     "pinned_by_user",  # a catalogue name, or x-router-model
     "fallback",  # the one before it failed
@@ -77,14 +80,24 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
+class Outage:
+    """Why a model should not be called for the next `wait_s` seconds: circuit_open or cooling."""
+
+    excluded: Exclusion
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
-    """One model that was looked at. `model` is None when the catalogue has none of that name."""
+    """One model that was looked at. `model` is None when the catalogue has none of that name; `wait_s` is set where
+    it is ruled out for the moment only."""
 
     name: str
     model: Model | None
     excluded: Exclusion | None = None
     detail: str | None = None
     estimated_cost_usd: float | None = None
+    wait_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

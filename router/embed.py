@@ -1,23 +1,37 @@
-"""One request for embeddings on its way: the model that it names, one call, one row. Nothing falls back."""
+"""One request for embeddings on its way: the model that it names, again where that may help. Nothing falls back."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from router import embeddings, ids
 from router.call import Call, Origin
 from router.catalog import Model
 from router.decision import Candidate, Classification, Decision, Requirements
+from router.dialects import WireRequest
 from router.embeddings import EmbeddingRequest
 from router.errors import BadRequest, UpstreamError
 from router.exchange import Parts, Reply
-from router.journal import Journal
+from router.journal import Entry, Journal
+from router.policies import all_open
 from router.proxy import Incoming
 from router.record import EvidenceRow
 from router.routing import Router
 from router.upstream import Answer, Stopwatch
 
 TASK_TYPE = "embedding"  # of its rows; no task class
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What all attempts at one request share. `keep`: whether the caller lets their rows be kept."""
+
+    request: EmbeddingRequest
+    wire: WireRequest
+    decision: Decision
+    origin: Origin
+    keep: bool
 
 
 class Embedder:
@@ -32,36 +46,75 @@ class Embedder:
         """Answer one request. Raises RouterError when the caller gets an error; nothing has been sent then."""
         request = embeddings.decode_request(incoming.body)
         model = self._model(incoming.wishes.model or request.model)
-        face = embeddings.FACES[model.provider.dialect]
-        wire = face.encode_request(request, model)
-        decision = self._decision(request, model)
-        entry = self._journal.open(incoming.request_id, decision)
-        origin = Origin(incoming.request_id, datetime.now(UTC), incoming.received, False, key_id=incoming.key_id)
-        call = Call(origin, decision, model, 1, row_id=ids.uuid7(), clock=self._parts.clock, waited_s=0.0)
-        reply.headers |= _headers(incoming.request_id, call)
+        asked = _Asked(
+            request,
+            embeddings.FACES[model.provider.dialect].encode_request(request, model),
+            self._decision(request, model),
+            Origin(incoming.request_id, datetime.now(UTC), incoming.received, False, key_id=incoming.key_id),
+            incoming.wishes.record,
+        )
+        entry = self._journal.open(incoming.request_id, asked.decision)
+        total_at = asyncio.get_running_loop().time() + self._parts.upstream.deadlines.total_s
+        self._parts.retries.called()
+        waited_s = 0.0
+        while True:
+            tries, began = len(entry.rows), self._parts.clock()
+            call = self._call(asked, model, tries + 1, waited_s)
+            reply.headers |= _headers(incoming.request_id, call)
+            try:
+                found = await self._attempt(asked, call, entry, reply, total_at)
+                break
+            except UpstreamError as error:
+                if not await self._may_go_again(model, error, tries + 1, total_at):
+                    self._parts.health.tell_wait(error, model)
+                    raise
+            waited_s += self._parts.clock() - began
+        await reply.whole(embeddings.encode_response(found, request, model.name))
 
-        def record(row: EvidenceRow) -> asyncio.Future[bool] | None:
+    def _call(self, asked: "_Asked", model: Model, attempt: int, waited_s: float) -> Call:
+        return Call(
+            asked.origin,
+            asked.decision,
+            model,
+            attempt,
+            row_id=ids.uuid7(),
+            clock=self._parts.clock,
+            waited_s=waited_s,
+        )
+
+    async def _may_go_again(self, model: Model, error: UpstreamError, tries: int, total_at: float) -> bool:
+        again = await self._parts.retries.again(error, tries, total_at)
+        return again and self._parts.health.outage(model) is None
+
+    async def _attempt(
+        self, asked: "_Asked", call: Call, entry: Entry, reply: Reply, total_at: float
+    ) -> embeddings.Embeddings:
+        """One upstream call and its row. Raises UpstreamError."""
+        provider, upstream = call.model.provider, self._parts.upstream
+        decode_error = self._parts.faces["gemini" if provider.dialect == "gemini" else "chat"].decode_error
+        decode = embeddings.FACES[provider.dialect].decode_response
+
+        def record(row: EvidenceRow, retry_after_s: float | None = None) -> asyncio.Future[bool] | None:
             call.open = False
             entry.rows.append(row)
-            keep = incoming.wishes.record
-            return self._parts.recorder.finish(row, provider=model.provider.name, keep=keep)
+            finish = self._parts.recorder.finish
+            return finish(row, provider=provider.name, keep=asked.keep, retry_after_s=retry_after_s)
 
-        upstream = self._parts.upstream
-        total_at = asyncio.get_running_loop().time() + upstream.deadlines.total_s
-        decode_error = self._parts.faces["gemini" if model.provider.dialect == "gemini" else "chat"].decode_error
+        self._parts.health.began(call.model, call.row_id)
         try:
             async with (
                 Stopwatch(upstream.deadlines, total_at, stream=False),
-                upstream.post(model.provider, wire, decode_error, stream=False) as answer,
+                upstream.post(provider, asked.wire, decode_error, stream=False) as answer,
             ):
-                found = face.decode_response(await _body(answer), len(request.inputs))
+                found = decode(await _body(answer), len(asked.request.inputs))
             call.usage = found.usage
             row = call.done()
             if row.cost_usd is not None:
                 reply.headers["x-router-cost-usd"] = f"{row.cost_usd:.8f}"
             await self._parts.recorder.settled(record(row))
+            return found
         except UpstreamError as error:
-            await self._parts.recorder.settled(record(call.failed(error)))
+            await self._parts.recorder.settled(record(call.failed(error), error.retry_after_s))
             raise
         except asyncio.CancelledError:
             if call.open:
@@ -70,7 +123,6 @@ class Embedder:
         finally:
             if call.open:
                 record(call.broken())
-        await reply.whole(embeddings.encode_response(found, request, model.name))
 
     def _model(self, name: str) -> Model:
         model = self._router.named(name)
@@ -82,6 +134,9 @@ class Embedder:
             raise BadRequest(text, param="model", code="unsupported_value")
         if not model.provider.usable or model.provider.dialect not in embeddings.FACES:
             raise BadRequest(f"{model.name} can't be called: provider {model.provider.name} has no key", param="model")
+        outage = self._parts.health.outage(model)
+        if outage is not None and outage.excluded == "circuit_open":
+            raise all_open([Candidate(model.name, model, outage.excluded, wait_s=outage.wait_s)])
         return model
 
     def _known(self) -> list[str]:
@@ -111,7 +166,7 @@ def _headers(request_id: str, call: Call) -> dict[str, str]:
         "x-router-decision": ids.decision_id(request_id),
         "x-router-model": call.model.name,
         "x-router-reason": call.decision.reason,
-        "x-router-attempts": "1",
+        "x-router-attempts": str(call.attempt),
         "x-router-overhead-ms": f"{call.overhead_ms:.3f}",
     }
     return headers | ({"x-router-simulated": "true"} if call.model.provider.simulated else {})

@@ -1,7 +1,7 @@
 """One decided request on its way through its targets: stops 5 to 7. One row per attempt, whatever happens.
 
-While nothing has been said to the caller, a failure that another model may mend moves on to the next target. Once a
-byte has gone out it ends the stream with an error event instead.
+While nothing has been said to the caller, a failure that another model may mend moves on to the next target; a sole
+target is tried again. Once a byte has gone out it ends the stream with an error event instead.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from router.catalog import Model
 from router.decision import Decision, Wishes
 from router.dialects import ClientFace, Frame, ServerFace, StreamDecoder, StreamRelay, mended
 from router.errors import UpstreamError, UpstreamKind
+from router.health import Health, Retries
 from router.journal import Entry
 from router.metrics import Metrics
 from router.record import EvidenceRow
@@ -43,8 +44,9 @@ class Parts:
     recorder: Recorder
     sessions: Sessions
     metrics: Metrics
+    health: Health
+    retries: Retries
     clock: Clock
-    max_attempts: int
 
 
 class Reply(Protocol):
@@ -91,7 +93,7 @@ class Exchange:
         # Whether a stream is looked at as a whole: to check it, to store it, to remember how its calls were sealed.
         asked_for = request.response_format.kind != "text" or bool(request.tools)
         self._adds_up = asked_for or request.wire == "responses"
-        self._waited_s = 0.0  # spent on attempts that are over
+        self._waited_s = 0.0  # spent on attempts that are over, and between them
         self._held = b""  # whole events that have not gone out yet
         self._stream_relay: StreamRelay | None = None  # of the attempt that runs
         self._committed: asyncio.Future[bool] | None = None  # of the newest row
@@ -106,11 +108,12 @@ class Exchange:
 
     async def _run(self) -> None:
         total_at = asyncio.get_running_loop().time() + self._parts.upstream.deadlines.total_s
-        targets = self._decision.targets[: self._parts.max_attempts]
+        self._parts.retries.called()
         failures: list[UpstreamKind] = []
-        for number, model in enumerate(targets, 1):
+        model = self._decision.targets[0]
+        while True:
             try:
-                await self._attempt(number, model, total_at)
+                await self._attempt(len(failures) + 1, model, total_at)
                 return
             except UpstreamError as error:
                 await self._parts.recorder.settled(self._committed)
@@ -118,12 +121,34 @@ class Exchange:
                     await self._reply.end(self._held + self._stream_relay.fail(error))
                     return
                 self._held = b""
-                again = error.kind in _ONCE_MORE and error.kind in failures
                 failures.append(error.kind)
-                late = asyncio.get_running_loop().time() >= total_at
-                if number == len(targets) or not error.retryable or again or late:
+                following = await self._next(model, error, failures, total_at)
+                if following is None:
+                    self._parts.health.tell_wait(error, model)
                     raise
-                self._parts.metrics.fell_back(model.name, targets[number].name, error.kind)
+                model = following
+
+    async def _next(
+        self, failed: Model, error: UpstreamError, failures: Sequence[UpstreamKind], total_at: float
+    ) -> Model | None:
+        """Who is tried next, once it is time; None: nobody is, and the failure is the answer."""
+        repeated = error.kind in _ONCE_MORE and failures.count(error.kind) > 1
+        if not error.retryable or repeated or asyncio.get_running_loop().time() >= total_at:
+            return None
+        if len(self._decision.targets) == 1:
+            return failed if await self._may_go_again(failed, error, len(failures), total_at) else None
+        left = self._decision.targets[self._decision.targets.index(failed) + 1 :]
+        following = next((target for target in left if self._parts.health.outage(target) is None), None)
+        if following is None or not self._parts.retries.granted(error, len(failures)):
+            return None
+        self._parts.metrics.fell_back(failed.name, following.name, error.kind)
+        return following
+
+    async def _may_go_again(self, model: Model, error: UpstreamError, tries: int, total_at: float) -> bool:
+        began = self._parts.clock()
+        again = await self._parts.retries.again(error, tries, total_at)
+        self._waited_s += self._parts.clock() - began
+        return again and self._parts.health.outage(model) is None
 
     async def _attempt(self, number: int, model: Model, total_at: float) -> None:
         """One upstream call and its row. Raises UpstreamError."""
@@ -139,6 +164,7 @@ class Exchange:
             clock=self._parts.clock,
             waited_s=self._waited_s,
         )
+        self._parts.health.began(model, call.row_id)
         self._reply.headers |= _attempt_headers(call)
         stream = self._request.stream
         upstream = self._parts.upstream
@@ -154,7 +180,7 @@ class Exchange:
         except UpstreamError as error:
             if not call.open:
                 return  # the answer is complete and recorded: only its caller was too slow
-            self._record(call, call.failed(error))
+            self._record(call, call.failed(error), error.retry_after_s)
             raise
         except asyncio.CancelledError:
             if call.open:
@@ -249,10 +275,11 @@ class Exchange:
             self._reply.headers["x-router-cost-usd"] = f"{row.cost_usd:.8f}"
         await self._parts.recorder.settled(self._committed)
 
-    def _record(self, call: Call, row: EvidenceRow) -> None:
+    def _record(self, call: Call, row: EvidenceRow, retry_after_s: float | None = None) -> None:
         call.open = False
         self._entry.rows.append(row)
-        self._committed = self._parts.recorder.finish(row, provider=call.model.provider.name, keep=self._wishes.record)
+        provider, keep = call.model.provider.name, self._wishes.record
+        self._committed = self._parts.recorder.finish(row, provider=provider, keep=keep, retry_after_s=retry_after_s)
 
     def _since_received_s(self) -> float:
         return self._parts.clock() - self._origin.received
@@ -268,7 +295,7 @@ class Exchange:
 def _attempt_headers(call: Call) -> dict[str, str]:
     headers = {
         "x-router-model": call.model.name,
-        "x-router-reason": call.decision.reason if call.attempt == 1 else "fallback",
+        "x-router-reason": call.reason,
         "x-router-attempts": str(call.attempt),
         "x-router-overhead-ms": f"{call.overhead_ms:.3f}",
     }

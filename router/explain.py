@@ -11,6 +11,7 @@ _WHY = {
     "table": "it stands first for this class in the routing table",
     "no_key": "the table's first choice has no key; this is the best that can be reached",
     "requirement": "the table's first choice can't do what this request needs; this is the best that can",
+    "unavailable": "the first choice is failing or was told to wait; this is the best that isn't",
     "objective": "the objective asked for ranks it first",
     "pinned_by_user": "the caller named it",
     "default": "the routing table doesn't know this class; this is the default",

@@ -16,6 +16,7 @@ from router.record import EvidenceRow
 
 Phase = Literal["decode", "classify", "decide", "total"]
 Publication = Literal["published", "refused"]
+CircuitState = Literal["closed", "half_open", "open"]  # as the gauge counts them: 0, 1, 2
 
 _SECONDS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 12, 20, 30, 60, 120, 300, 600)
 _OVERHEAD = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1)
@@ -50,6 +51,10 @@ class Metrics:
         self.in_progress = gauge("requests_in_progress", "Requests being answered")
         self._attempts = counter("upstream_attempts_total", "Upstream calls", "provider", "model", "kind", "outcome")
         self._fallbacks = counter("fallbacks_total", "Moves to the next model", "from_model", "to_model", "reason")
+        self._circuit = gauge("circuit_state", "0 closed, 1 a probe is under way, 2 open", "provider", "model")
+        self._circuit_changes = counter("circuit_transitions_total", "Changes of circuits", "provider", "model", "to")
+        self.retries_refused = counter("retries_refused_total", "Further attempts that the retry budget refused")
+        self.credential_alarms = counter("credential_alarms_total", "Calls whose key a provider refused", "provider")
         self._tokens = counter("tokens_total", "Tokens, by bucket", "model", "type")
         self._cost = counter("cost_usd_total", "Known cost", "task_class", "model")
         self._unpriced = counter("unpriced_requests_total", "Answers of unknown cost", "model")
@@ -104,6 +109,17 @@ class Metrics:
 
     def fell_back(self, from_model: str, to_model: str, reason: str) -> None:
         self._fallbacks.labels(self._model(from_model), self._model(to_model), reason).inc()
+
+    def circuit(self, provider: str, model: str, state: CircuitState, *, changed: bool) -> None:
+        """Show a circuit's state, and count the change that led to it."""
+        model = self._model(model)
+        self._circuit.labels(provider, model).set(get_args(CircuitState).index(state))
+        if changed:
+            self._circuit_changes.labels(provider, model, state).inc()
+
+    def circuit_forgotten(self, provider: str, model: str) -> None:
+        """Show nothing any more of a model that is gone."""
+        self._circuit.remove(provider, self._model(model))
 
     def answered(self, row: EvidenceRow, duration_s: float) -> None:
         """Count a request from the row of its last attempt."""

@@ -12,10 +12,16 @@ from router.types import ChatResponse, ResponseFormat
 
 
 def problem(format_: ResponseFormat, response: ChatResponse) -> str | None:
-    """Why a complete answer isn't of the form asked for; None when it is, or when it is no answer of that kind.
+    """Why a complete answer, or one of its alternatives, isn't of the form asked for; None when it is, or when it is no
+    answer of that kind.
 
     An answer that stopped early, refused or calls a tool says so itself.
     """
+    found = (_problem(format_, choice) for choice in (response, *response.alternatives))
+    return next(filter(None, found), None)
+
+
+def _problem(format_: ResponseFormat, response: ChatResponse) -> str | None:
     if format_.kind == "text" or response.finish_reason != "stop" or response.refusal or response.tool_calls:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What follows an upstream call is a function of its row: metrics, log line, evidence. `finish` never awaits.
+"""What follows an upstream call is a function of its row: metrics, health, log line, evidence. `finish` never awaits.
 
 One writer thread commits rows in groups; while it writes, the next group gathers. Trouble with the store never fails
 a call: rows wait in a bounded queue, and what can't be written is counted and logged.
@@ -7,7 +7,7 @@ a call: rows wait in a bounded queue, and what can't be written is counted and l
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
@@ -24,6 +24,9 @@ GROUP_LIMIT = 500
 COMMIT_WAIT_S = 1.0  # an answer's last bytes wait this long for its row, at most
 WRITE_TRIES = 4
 
+# Told of each row, its provider, and the seconds that the provider asked to be left alone.
+Observer = Callable[[EvidenceRow, str, float | None], None]
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -34,10 +37,11 @@ class _Entry:
 class Recorder:
     """Takes finished rows. Use as `async with`: leaving it writes out what is queued."""
 
-    def __init__(self, pool: Pool, metrics: Metrics, log: Log) -> None:
+    def __init__(self, pool: Pool, metrics: Metrics, log: Log, observer: Observer = lambda *_: None) -> None:
         self._pool = pool
         self._metrics = metrics
         self._log = log
+        self._observer = observer
         self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="evidence", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -57,9 +61,12 @@ class Recorder:
     def queued(self) -> int:
         return self._queue.qsize()
 
-    def finish(self, row: EvidenceRow, *, provider: str, keep: bool = True) -> asyncio.Future[bool]:
+    def finish(
+        self, row: EvidenceRow, *, provider: str, keep: bool = True, retry_after_s: float | None = None
+    ) -> asyncio.Future[bool]:
         """Record `row`; the future says whether it was stored. `keep` False: the caller wants no evidence row."""
         self._metrics.attempted(row, provider)
+        self._observer(row, provider, retry_after_s)
         self._log.info(
             "call",
             request_id=row.request_id,

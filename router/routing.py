@@ -10,7 +10,7 @@ from router.decision import Classification, Decision, Wishes
 from router.dialects import ClientFace, ServerFace
 from router.errors import BadRequest, NotFound
 from router.metrics import Metrics
-from router.policies import Policy, Question, pinned, ranked, requirements
+from router.policies import Outages, Policy, Question, no_outage, pinned, ranked, requirements
 from router.table import RoutingTable
 from router.types import ChatRequest, Wire
 
@@ -43,12 +43,14 @@ class Router:
         faces: Mapping[Wire, ClientFace],
         metrics: Metrics,
         clock: Clock,
+        outage: Outages = no_outage,
     ) -> None:
         self.setup = setup
         self._tables = tables
         self._faces = faces
         self._metrics = metrics
         self._clock = clock
+        self._outage = outage
 
     def read(self, face: ServerFace, body: bytes) -> ChatRequest:
         """The request in `body`. Raises BadRequest."""
@@ -75,7 +77,7 @@ class Router:
         wishes = _with_model_name(setup, wishes, request.model)
         classification = _classification(setup, wishes, request)
         classified = self._clock()
-        question = _question(setup, wishes, request, classification.task_class, self._faces)
+        question = _question(setup, wishes, request, classification.task_class, self._faces, self._outage)
         model = setup.catalog.find(wishes.model) if wishes.model else None
         if model is None:
             decision = ranked.choose(question, classification, table, initial)
@@ -124,7 +126,12 @@ def _classification(setup: Setup, wishes: Wishes, request: ChatRequest) -> Class
 
 
 def _question(
-    setup: Setup, wishes: Wishes, request: ChatRequest, task_class: str, faces: Mapping[Wire, ClientFace]
+    setup: Setup,
+    wishes: Wishes,
+    request: ChatRequest,
+    task_class: str,
+    faces: Mapping[Wire, ClientFace],
+    outage: Outages,
 ) -> Question:
     policy = setup.policy(task_class)
     limits = [limit for limit in (wishes.max_cost_usd, policy.max_cost_usd) if limit is not None]
@@ -135,6 +142,7 @@ def _question(
         policy=Policy(wishes.objective or policy.objective, min(limits, default=None)),
         today=datetime.now(UTC).date(),
         obstacles=lambda asked, model: _obstacles(faces, asked, model),
+        outage=outage,
     )
 
 

@@ -19,6 +19,7 @@ from router.classifiers import BUILT_IN, GENERAL, CustomClass
 from router.errors import ConfigError, TableError
 from router.policies import Policy
 from router.shape import (
+    Breaker,
     Evidence,
     Key,
     Limits,
@@ -67,6 +68,10 @@ class Settings:
     @property
     def retries(self) -> Retries:
         return self.shape.retries
+
+    @property
+    def breaker(self) -> Breaker:
+        return self.shape.breaker
 
     @property
     def limits(self) -> Limits:

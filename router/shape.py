@@ -61,6 +61,7 @@ Attempts = Annotated[int, Field(ge=1, le=10), BeforeValidator(_no_boolean)]
 Count = Annotated[int, Field(ge=1), BeforeValidator(_no_boolean)]
 Amount = Annotated[float, Field(ge=0), BeforeValidator(_no_boolean)]
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_no_boolean)]
+Rate = Annotated[float, Field(gt=0, le=1), BeforeValidator(_no_boolean)]
 Positive = Annotated[float, Field(gt=0), BeforeValidator(_no_boolean)]
 Role = Literal["call", "admin"]
 
@@ -202,6 +203,18 @@ class Timeouts(_Section):
 
 class Retries(_Section):
     max_attempts: Attempts = 3
+    max_wait_s: Amount = 10.0
+    budget_share: Share = 0.2
+    budget_floor: Annotated[int, Field(ge=0), BeforeValidator(_no_boolean)] = 3
+    budget_window_s: Positive = 10.0
+
+
+class Breaker(_Section):
+    window_s: Positive = 30.0
+    min_calls: Count = 20
+    failure_rate: Rate = 0.5
+    open_s: Positive = 15.0
+    max_cooling_s: Amount = 600.0
 
 
 class Limits(_Section):
@@ -245,6 +258,7 @@ class Shape(_Section):
     priors: Priors = Priors()
     timeouts: Timeouts = Timeouts()
     retries: Retries = Retries()
+    breaker: Breaker = Breaker()
     limits: Limits = Limits()
     evidence: Evidence = Evidence()
     state: State = State()

@@ -19,6 +19,12 @@ from tests.providers import Providers
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PROVIDER_VARIABLES = ("OPENAI", "ANTHROPIC", "GEMINI")
+# Under a configuration of its own a proxy forgets failures, so that one test's faults are not the next one's; it says
+# `breaker: {}` and `retries: {}` to get what ships.
+FORGETFUL = {
+    "breaker": {"min_calls": 1_000_000, "max_cooling_s": 0},
+    "retries": {"max_wait_s": 0, "budget_floor": 1_000_000},
+}
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -108,10 +114,10 @@ class Running:
 
 @contextmanager
 def running(folder: Path, extra: Mapping[str, str] | None = None, config: Any = None) -> Iterator[Running]:
-    """A proxy in `folder` on a free port; `config` is laid over the configuration that ships."""
+    """A proxy in `folder` on a free port; `config`, if any, is laid over the one that ships and FORGETFUL."""
     words = ["serve", "--port", "0"]
     if config is not None:
-        (folder / "own.yaml").write_text(json.dumps(config), "utf-8")  # JSON is YAML
+        (folder / "own.yaml").write_text(json.dumps({**FORGETFUL, **config}), "utf-8")  # JSON is YAML
         words = ["--config", str(folder / "own.yaml"), *words]
     log = folder / "proxy.log"
     with log.open("wb") as stderr:

@@ -1,11 +1,13 @@
 """What providers say, by hand from their references: whole answers and event streams of all four wire formats."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from tests.callers import Call
+import pytest
+
 from tests.providers import Dialect, Providers, Status
+from tests.reading import Call
 
 Speech = Literal["chat", "responses", "messages", "gemini"]
 SPEECHES: tuple[Speech, ...] = ("chat", "responses", "messages", "gemini")
@@ -24,6 +26,17 @@ MODELS: dict[Speech, str] = {
 }
 
 
+each_speech = pytest.mark.parametrize("speech", SPEECHES)
+
+# Calls that providers make in these scripts, and the tools that are called.
+OSLO = Call("call_oslo", "get_weather", '{"city":"Oslo"}')
+ROME = Call("call_rome", "get_weather", '{"city":"Rome"}')
+TIME = Call("call_time", "get_time", "{}")
+_CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+WEATHER: dict[str, Any] = {"get_weather": _CITY}
+TOOLS: dict[str, Any] = {**WEATHER, "get_time": None}
+
+
 def with_local(base_url: str) -> dict[str, Any]:
     """A configuration with `local`, a model of a compatible server that has chat completions alone."""
     provider = {"dialect": "openai", "base_url": base_url, "api_key": "secret-local"}
@@ -39,6 +52,20 @@ def _status(answer: Any) -> Any:
     if isinstance(answer, bytes):
         return Status(200, answer, {"content-type": "text/event-stream"})
     return Status(200, dumped(answer)) if isinstance(answer, dict) else answer
+
+
+def sent(providers: Providers) -> Any:
+    """The body of the newest call, whichever provider got it."""
+    return providers.received[-1].json
+
+
+def within(document: Any) -> Iterator[dict[str, Any]]:
+    """Every object in what was sent."""
+    if isinstance(document, dict):
+        yield document
+    inner = document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
+    for value in inner:
+        yield from within(value)
 
 
 def dumped(document: Any) -> bytes:
@@ -160,6 +187,11 @@ def message_done(text: str) -> list[Any]:
 def call_item(place: int, call: Call, status: str = "completed") -> Any:
     named = {"call_id": call.id, "name": call.name, "arguments": call.arguments}
     return {"id": f"fc_{place}", "type": "function_call", "status": status, **named}
+
+
+def reasoning_item(text: str, cipher: str) -> Any:
+    summary = [{"type": "summary_text", "text": text}]
+    return {"id": "rs_1", "type": "reasoning", "summary": summary, "encrypted_content": cipher}
 
 
 def _called(place: int, call: Call) -> list[Any]:

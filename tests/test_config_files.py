@@ -45,7 +45,7 @@ def test_router_yaml_says_every_key_with_the_default_that_the_code_has(tmp_path:
     found = load(None, {}, tmp_path)
     assert set(text) == {*type(found.shape).model_fields} - {"models", "priors"}  # these have files of their own
     defaults = type(found.shape)()
-    for section in ("server", "timeouts", "retries", "limits", "evidence", "state", "log"):
+    for section in ("server", "timeouts", "retries", "breaker", "limits", "evidence", "state", "log"):
         assert text[section] == getattr(defaults, section).model_dump()
 
 
@@ -77,6 +77,7 @@ def test_models_have_the_limits_and_prices_of_the_price_lists(
     [
         ("gpt-5.5", 272_000, TODAY, (272_000 * 5 + 1000 * 30) / 1e6),
         ("gpt-5.5", 272_001, TODAY, (272_001 * 10 + 1000 * 45) / 1e6),
+        ("gpt-5.4-pro", 272_001, TODAY, (272_001 * 60 + 1000 * 270) / 1e6),
         ("claude-opus-4.7", 900_000, TODAY, (900_000 * 5 + 1000 * 25) / 1e6),
         ("gemini-3.1-pro", 200_001, TODAY, (200_001 * 4 + 1000 * 18) / 1e6),
         ("claude-haiku-5.5", 100_001, TODAY, (100_001 * 0.5 + 1000 * 2.5) / 1e6),
@@ -92,6 +93,40 @@ def test_long_inputs_and_announced_changes_are_priced_as_the_providers_say(
     model = load(None, {}, tmp_path).catalog().find(name)
     assert model is not None
     assert model.cost_usd(Usage(input_tokens, 1000), day) == pytest.approx(usd)
+
+
+@pytest.mark.parametrize(
+    ("name", "tier", "input_tokens", "usd"),
+    [
+        ("gpt-5.5-pro", "flex", 272_001, (272_001 * 30 + 1000 * 135) / 1e6),
+        ("gpt-6-astra", "ultrafast", 1000, (1000 * 60 + 1000 * 300) / 1e6),
+        ("gpt-6.1-sol", "ultrafast", 272_001, (272_001 * 24 + 1000 * 90) / 1e6),
+        ("gemini-4-argon", "priority", 1000, (1000 * 3.6 + 1000 * 18) / 1e6),
+        ("gemini-3.8-flash", "flex", 1000, (1000 * 0.375 + 1000 * 1.875) / 1e6),
+        ("gemini-3.7-flash", "priority", 1000, (1000 * 1.35 + 1000 * 6.75) / 1e6),
+    ],
+)
+def test_other_tiers_are_priced_as_the_providers_say(
+    tmp_path: Path, name: str, tier: str, input_tokens: int, usd: float
+) -> None:
+    model = load(None, {}, tmp_path).catalog().find(name)
+    assert model is not None
+    assert model.cost_usd(Usage(input_tokens, 1000), TODAY, tier) == pytest.approx(usd)
+
+
+@pytest.mark.parametrize(
+    ("name", "off"),
+    [
+        ("claude-opus-4.7", "unsaid"),
+        ("claude-opus-5", "disabled"),
+        ("claude-haiku-5.5", "disabled"),
+        ("claude-sonnet-5.5", "between_tools"),
+        ("claude-fable-5.1", "never"),
+    ],
+)
+def test_a_model_that_thinks_unless_told_not_to_is_told(tmp_path: Path, name: str, off: str) -> None:
+    model = load(None, {}, tmp_path).catalog().find(name)
+    assert model is not None and model.thinking_off == off
 
 
 def test_every_model_has_a_price_today_and_says_where_it_was_read(tmp_path: Path) -> None:

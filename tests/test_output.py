@@ -1,6 +1,7 @@
 """Whether an answer has the form that was asked for."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,6 +69,13 @@ def test_a_json_object_is_one() -> None:
 )
 def test_an_answer_that_says_itself_that_it_is_none_passes(response: ChatResponse) -> None:
     assert problem(schema(PERSON), response) is None
+
+
+def test_each_of_several_answers_fits() -> None:
+    good, bad = answer('{"name": "Ann"}'), answer('{"name": 5}')
+
+    assert problem(schema(PERSON), replace(good, alternatives=(good,))) is None
+    assert "name breaks type" in (problem(schema(PERSON), replace(good, alternatives=(good, bad))) or "")
 
 
 def test_plain_text_is_not_looked_at() -> None:

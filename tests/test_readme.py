@@ -120,7 +120,7 @@ def test_every_config_key_stands_in_it() -> None:
     for name in Shape.model_fields:
         assert f"| `{name}` |" in section
     shipped = load(None, {}, CHECKOUT)
-    for group in ("server", "timeouts", "retries", "limits", "evidence", "state", "log"):
+    for group in ("server", "timeouts", "retries", "breaker", "limits", "evidence", "state", "log"):
         for name in type(getattr(shipped, group)).model_fields:
             assert f"`{name}`" in section
 

@@ -105,7 +105,7 @@ def test_a_wrong_key_or_value_is_refused_with_its_place_and_what_would_be_right(
         (
             "- 1\n",
             "own.yaml:1:1: own.yaml is a mapping of server, keys, providers, models, aliases, classes, "
-            "policies, priors, timeouts, retries, limits, evidence, state, log",
+            "policies, priors, timeouts, retries, breaker, limits, evidence, state, log",
         ),
         ("log: &a {level: info}\nserver: *a\n", "own.yaml:2:1: an alias (*name) isn't read here; write the value out"),
         ("log: &a\n  level: *a\n", "own.yaml:2:3: an alias (*name) isn't read here; write the value out"),

@@ -33,6 +33,8 @@ EXCLUDED: "Mapping[Exclusion, str]" = {
     "over_max_cost": "it would cost too much",
     "unknown_price": "there is a cost limit and its price is unknown",
     "unknown_model": "the catalogue has no such model",
+    "circuit_open": "it failed too often lately",
+    "cooling": "its provider asked to wait",
 }
 _METHODS = {
     "explicit": "explicit choice",

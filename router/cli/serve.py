@@ -1,10 +1,13 @@
 """`router serve`: the proxy on one address, until SIGTERM or Ctrl-C."""
 
+import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -16,9 +19,12 @@ from router.errors import ConfigError
 if TYPE_CHECKING:
     from router.app import Application
     from router.settings import Settings
+    from router.web.edge import Patience
 
 GRACE_S = 30  # what is in flight at SIGTERM may take this long to finish
 BACKLOG = 2048
+UNSENT_BYTES = 64 << 10  # of each connection that the kernel holds, beside what is on its way
+FILES = 65_536  # open files to ask for: one a client, one a call, and some
 
 
 @click.command()
@@ -34,12 +40,13 @@ def serve(context: Context, host: str | None, port: int | None) -> None:
     run(context, host, listener)
 
 
-def run(context: Context, host: str, listener: socket.socket) -> None:
+def run(context: Context, host: str, listener: socket.socket, patience: "Patience | None" = None) -> None:
     """Serve on `listener`, which is bound to `host`, until told to stop."""
     import uvicorn
 
     from router.app import build
     from router.settings import load
+    from router.web import edge, methods
 
     def read_again() -> "Settings":
         settings = load(context.config, os.environ)
@@ -51,7 +58,12 @@ def run(context: Context, host: str, listener: socket.socket) -> None:
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            self._sweep = asyncio.create_task(edge.sweep(self.server_state.connections))
             _say_hello(listener, application)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().shutdown(sockets)
+            self._sweep.cancel()
 
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -69,9 +81,10 @@ def run(context: Context, host: str, listener: socket.socket) -> None:
                 os._exit(130)
             super().handle_exit(sig, frame)
 
+    most = _connections(context.settings.limits.in_flight)
     config = uvicorn.Config(
-        application.asgi,
-        http="httptools",
+        methods.with_methods(application.asgi),
+        http=partial(edge.Edge, patience=patience or edge.Patience(), most=most),  # type: ignore[arg-type]
         loop="auto",
         ws="none",
         lifespan="on",
@@ -84,10 +97,35 @@ def run(context: Context, host: str, listener: socket.socket) -> None:
     Server(config).run(sockets=[listener])
 
 
+def _connections(in_flight: int) -> int:
+    """How many clients may be connected: as many as leave a file for each call and some for the rest."""
+    files = _open_files()
+    return max(files // 2, files - in_flight - 256)
+
+
+def _open_files() -> int:
+    """How many files this process may open, after asking for FILES of them."""
+    if sys.platform == "win32":
+        return FILES
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= FILES:
+        return FILES
+    files = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    except (OSError, ValueError):  # macOS has a lower limit than it says
+        return soft
+    return files
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # else the kernel takes megabytes for a client that doesn't read
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)

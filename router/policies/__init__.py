@@ -4,18 +4,27 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from router.catalog import Catalog, Model
-from router.decision import Candidate, Exclusion, Objective, Requirements
+from router.decision import Candidate, Exclusion, Objective, Outage, Requirements
+from router.errors import Overloaded
 from router.types import Audio, ChatRequest, File, Image, Reasoning, Refusal, Text, Usage
 
 BYTES_PER_TOKEN = 4  # a rough guess, used only before a call; afterwards the provider's own count is the truth
 DEFAULT_OUTPUT_TOKENS = 1000  # what an answer is guessed at when the request sets no limit
 BYTES_PER_MEDIA_PART = 6000  # about 1,500 tokens
 
+UNAVAILABLE: frozenset[Exclusion | None] = frozenset({"circuit_open", "cooling"})  # for the moment
+
 Obstacles = Callable[[ChatRequest, Model], Iterator[str]]
+Outages = Callable[[Model], Outage | None]
+
+
+def no_outage(_model: Model) -> Outage | None:
+    """What is known of a model's health where no call is made."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """All that a rule may look at. `today` prices the estimates; `obstacles` asks a model's dialect."""
+    """All that a rule may look at. `today` prices the estimates; `obstacles` asks a model's dialect, `outage` whether
+    it can be called now."""
 
     request: ChatRequest
     requirements: Requirements
@@ -36,6 +46,7 @@ class Question:
     policy: Policy
     today: date
     obstacles: Obstacles
+    outage: Outages = no_outage
 
 
 def requirements(request: ChatRequest) -> Requirements:
@@ -65,9 +76,25 @@ def consider(question: Question, names: Iterable[str], *, pinned: bool = False) 
     """Each named model once, in this order, with the first reason that rules it out, if any.
 
     A model that can't be held to a schema may stream an answer to one only when it was `pinned`: what doesn't fit is
-    found out at its end, when no other model can take over.
+    found out at its end, when no other model can take over. Those whose provider asked to wait are candidates where no
+    other is left; those whose circuit is open are not.
     """
-    return [_candidate(question, name, pinned) for name in dict.fromkeys(names)]
+    candidates = [_candidate(question, name, pinned) for name in dict.fromkeys(names)]
+    if any(candidate.excluded is None for candidate in candidates):
+        return candidates
+    return [_readmitted(candidate) if candidate.excluded == "cooling" else candidate for candidate in candidates]
+
+
+def _readmitted(candidate: Candidate) -> Candidate:
+    return replace(candidate, excluded=None, detail=None, wait_s=None)
+
+
+def all_open(candidates: Iterable[Candidate]) -> Overloaded:
+    """The refusal of a call for which only models with an open circuit are left, with the wait for the first one."""
+    waits = {one.name: one.wait_s for one in candidates if one.wait_s is not None}
+    least_s = min(waits.values())
+    text = f"{', '.join(waits)} failed too often lately; the next try is in {least_s:.1f} s"
+    return Overloaded(text, code="circuit_open", retry_after_s=least_s)
 
 
 def _candidate(question: Question, name: str, pinned: bool) -> Candidate:
@@ -76,6 +103,8 @@ def _candidate(question: Question, name: str, pinned: bool) -> Candidate:
         return Candidate(name, None, "unknown_model")
     cost = estimated_cost_usd(question, model)
     excluded, detail = _exclusion(question, model, cost, pinned)
+    if excluded is None and (outage := question.outage(model)):
+        return Candidate(model.name, model, outage.excluded, f"for another {outage.wait_s:.1f} s", cost, outage.wait_s)
     return Candidate(model.name, model, excluded, detail, estimated_cost_usd=cost)
 
 

@@ -3,22 +3,26 @@
 from router.catalog import Model
 from router.decision import Candidate, Classification, Decision
 from router.errors import BadRequest, NoCapableModel
-from router.policies import Question, consider
+from router.policies import UNAVAILABLE, Question, all_open, consider
 
 NAMED_LIMIT = 4  # models that a refusal names
 
 
 def choose(question: Question, classification: Classification, table_version: str, model: Model) -> Decision:
-    """The decision for a pinned request. Raises NoCapableModel or BadRequest with what this model can't do."""
+    """The decision for a pinned request. Raises NoCapableModel or BadRequest with what this model can't do, Overloaded
+    when it and its fallbacks fail at the moment."""
     candidates = consider(question, (model.name, *model.fallbacks), pinned=True)
     first = candidates[0]
-    if first.excluded is not None:
+    if first.excluded is not None and first.excluded not in UNAVAILABLE:
         raise _refusal(question, first)
+    targets = tuple(c.model for c in candidates if c.model is not None and c.excluded is None)
+    if not targets:
+        raise all_open(candidates)
     return Decision(
         classification=classification,
         candidates=tuple(candidates),
-        targets=tuple(c.model for c in candidates if c.model is not None and c.excluded is None),
-        reason="pinned_by_user",
+        targets=targets,
+        reason="pinned_by_user" if first.excluded is None else "unavailable",
         table_version=table_version,
         objective=question.policy.objective,
         assigned="user",

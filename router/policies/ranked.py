@@ -10,24 +10,27 @@ from collections.abc import Iterable
 
 from router.decision import Candidate, Classification, Decision, Reason
 from router.errors import NoCapableModel
-from router.policies import Question, consider
+from router.policies import UNAVAILABLE, Question, all_open, consider
 from router.table import Cell, Ranking, RoutingTable
 
 EXPLAINED_EXCLUSIONS = 4
 
 
 def choose(question: Question, classification: Classification, table: RoutingTable, initial: RoutingTable) -> Decision:
-    """The decision for a request of this class. Raises NoCapableModel, naming what stood in the way.
+    """The decision for a request of this class. Raises NoCapableModel, naming what stood in the way, or Overloaded.
 
-    `initial` is asked about a class that `table` doesn't know.
+    `initial` is asked about a class that `table` doesn't know. Models that the table leaves out stand in for those that
+    can't do what the request needs, never for those that fail at the moment: nobody chose them for this class.
     """
     ranking, known = _ranking((table, initial), classification.task_class)
     candidates = consider(question, ranking.models)
-    if not any(candidate.excluded is None for candidate in candidates):
+    if not any(candidate.excluded in (None, "circuit_open") for candidate in candidates):
         rest = [name for name in question.catalog.names() if name not in {c.name for c in candidates}]
         candidates += consider(question, rest)
         known = known and bool(ranking.cells)
     usable = [candidate for candidate in candidates if candidate.excluded is None]
+    if not usable and any(candidate.excluded == "circuit_open" for candidate in candidates):
+        raise all_open(candidates)
     if not usable:
         raise NoCapableModel(no_capable_model(candidates))
     ordered = sorted(_ordered(question, usable, ranking), key=lambda candidate: _is_only_checked(question, candidate))
@@ -102,4 +105,6 @@ def _reason(question: Question, candidates: list[Candidate], ordered: list[Candi
     best_usable = next(candidate for candidate in candidates if candidate.excluded is None)
     if chosen is not best_usable:
         return "requirement" if _is_only_checked(question, best_usable) else "objective"
+    if first.excluded in UNAVAILABLE:
+        return "unavailable"
     return "no_key" if first.excluded == "no_key" else "requirement"

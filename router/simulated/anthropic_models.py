@@ -39,7 +39,7 @@ class Abilities:
 
     @property
     def thinks_by_default(self) -> bool:
-        return self.thinks_always or (self.family in ("opus", "sonnet") and self.version >= (5, 0))
+        return self.thinks_always or (self.family in ("opus", "sonnet", "haiku") and self.version >= (5, 0))
 
     @property
     def thinks_between_tools(self) -> bool:

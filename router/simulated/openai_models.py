@@ -58,13 +58,13 @@ class Abilities:
         return self.version >= (5, 6)
 
     def efforts(self, endpoint: Endpoint) -> tuple[Effort, ...]:
-        """The levels it takes: max only in responses, but for gpt-6-astra."""
+        """The levels it takes: gpt-5.6 has max in responses only, its successors everywhere."""
         if self.size == "pro":
             return ("medium", "high", "xhigh")
         levels: tuple[Effort, ...] = ("low", "medium", "high", "xhigh")
         if self.size != "astra" and not (self.size == "sol" and self.version >= (6, 1)):
             levels = ("none", *levels)
-        if self.version >= (5, 6) and (endpoint == "responses" or self.size == "astra"):
+        if self.version >= (6, 0) or (self.version == (5, 6) and endpoint == "responses"):
             levels = (*levels, "max")
         return levels
 

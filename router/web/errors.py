@@ -6,6 +6,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
+from router import ids
 from router.dialects import chat
 from router.errors import BadRequest, EvidenceError, NotFound, RouterError, TooLarge
 from router.log import Log
@@ -55,5 +56,5 @@ def _response(error: RouterError) -> Response[bytes]:
         chat.FACE.encode_error(error, ""),
         status_code=error.status,
         media_type="application/json",
-        headers=SECURITY_HEADERS,
+        headers={**SECURITY_HEADERS, "x-request-id": ids.request_id()},
     )

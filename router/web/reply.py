@@ -4,13 +4,21 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from litestar import Response
 from litestar.types import Send
 
+from router import ids
 from router.errors import RouterError, UpstreamError
 
 EncodeError = Callable[[RouterError, str], bytes]
 
 SECURITY_HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
+
+
+async def with_request_id(response: Response[Any]) -> Response[Any]:
+    """A response of the framework's with an id that its caller can name to us, as the SDKs expect of every answer."""
+    response.headers["x-request-id"] = ids.request_id()
+    return response
 
 
 class AsgiReply:

@@ -393,6 +393,19 @@ def test_leading_system_messages_become_the_system_text_in_order() -> None:
     assert sent["messages"] == [HELLO_TURN]
 
 
+@pytest.mark.parametrize("mid_system", [False, True])
+def test_system_messages_alone_are_the_user_turn_that_the_api_wants(mid_system: bool) -> None:
+    asked = request(Message("system", (Text("Tell a joke."),)))
+    model = replace(OPUS, mid_system=mid_system)
+
+    sent = body(asked, model)
+
+    assert refused(asked, model) == [] and "system" not in sent
+    assert sent["messages"] == [
+        {"role": "user", "content": [{"type": "text", "text": "<system>\nTell a joke.\n</system>"}]}
+    ]
+
+
 def test_a_system_message_in_the_middle_is_folded_into_the_user_turn_after_it() -> None:
     sent = turns(HELLO, assistant("Hi"), Message("system", (Text("Answer in French."),)), user("How are you?"))
 
@@ -598,7 +611,7 @@ ARGUMENTS = "messages[1].tool_calls[0].function.arguments"
         ((HELLO, result("call_1", "sunny")), "messages[1].tool_call_id"),
         ((user(" \n"),), "messages[0].content"),
         ((user("a"), assistant("b"), user("")), "messages[2].content"),
-        ((Message("system", (Text("Be brief."),)),), "messages"),
+        ((Message("system", (Text(" "),)),), "messages"),
         ((Message("user", (Image("data:image/png,xyz"),)),), "messages[0].content[0].image_url.url"),
         ((Message("user", (File("data:text/plain;base64,/w=="),)),), "messages[0].content[0].file.file_data"),
     ],
@@ -906,7 +919,6 @@ def test_a_field_of_the_wrong_shape_is_named() -> None:
             "service_tier: this model has no tier \"['x']\"; it can be auto or default",
         ),
         ({"messages": (assistant("Hi"), HELLO)}, USER_FIRST),
-        ({"messages": (Message("system", (Text("Hi"),)),)}, USER_FIRST),
         (
             {"messages": (HELLO, assistant("{"))},
             "messages: this model doesn't continue a last message of the assistant",
@@ -1370,6 +1382,7 @@ def error_body(type_: str, message: str) -> bytes:
         (402, "billing_error", "Pay", "quota", 429),
         (403, "permission_error", "No", "credentials", 502),
         (404, "not_found_error", "model: claude-9", "not_found", 502),
+        (404, "not_found_error", "File not found: file_011", "refused", 400),
         (409, "conflict_error", "Again", "server", 502),
         (413, "request_too_large", "Too large", "too_large", 413),
         (429, "rate_limit_error", "Slow down", "rate_limited", 429),
@@ -1720,3 +1733,39 @@ def test_bug_26_more_than_one_choice_is_an_obstacle_and_a_refusal_is_said_as_one
 
 def test_bug_28_parallel_tool_calls_without_tools_sends_no_tool_choice() -> None:
     assert "tool_choice" not in body(request(parallel_tool_calls=False, tool_choice=ToolChoice("auto")))
+
+
+def test_half_a_surrogate_pair_in_arguments_is_mended_and_numbers_keep_their_digits() -> None:
+    call = ToolCall("call_1", "get_weather", '{"city": "\\ud83d", "rain_mm": 1.50}')
+    asked = request(HELLO, Message("assistant", (), (call,)), Message("tool", (Text("7"),), tool_call_id="call_1"))
+
+    assert rb'"input":{"city":"\ufffd","rain_mm":1.50}' in FACE.encode_request(asked, OPUS).body
+
+
+def test_arguments_with_a_number_that_no_json_reader_takes_are_refused() -> None:
+    call = ToolCall("call_1", "get_weather", '{"rain_mm": 1e999}')
+    asked = request(HELLO, Message("assistant", (), (call,)), Message("tool", (Text("7"),), tool_call_id="call_1"))
+
+    with pytest.raises(BadRequest) as caught:
+        FACE.encode_request(asked, OPUS)
+    assert caught.value.param == "messages[1].tool_calls[0].function.arguments"
+
+
+def test_a_budget_is_left_out_where_all_that_came_before_a_call_is_what_another_provider_thought() -> None:
+    foreign = {"type": "thinking", "thinking": "Hm.", "signature": ""}
+    own = {"type": "thinking", "thinking": "Hm.", "signature": "EuYB"}
+    call = {"type": "tool_use", "id": "t", "name": "now", "input": {}}
+    answer = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}]}
+    thoughts = (Reasoning("Hm."), Reasoning("Hm.", Seal("EuYB", "messages")))
+
+    def asked(*turns_: Any) -> dict[str, Any]:
+        fields = {"messages": [{"role": "user", "content": "a"}, *turns_, answer], "max_tokens": 4000}
+        return passed(fields | {"thinking": ENABLED}, HAIKU, user("a"), Message("assistant", thoughts))
+
+    assert "thinking" not in asked({"role": "assistant", "content": [foreign, call]})
+    # Messages of one role are one turn.
+    assert "thinking" not in asked({"role": "assistant", "content": "b"}, {"role": "assistant", "content": [own, call]})
+    assert asked({"role": "assistant", "content": [foreign, own, call]})["thinking"] == ENABLED
+    assert (
+        asked({"role": "assistant", "content": [own]}, {"role": "assistant", "content": [call]})["thinking"] == ENABLED
+    )

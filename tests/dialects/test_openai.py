@@ -179,6 +179,18 @@ def test_nulls_that_clients_write_for_unset_options_are_dropped() -> None:
     assert sent(asked(**unset)) == {"model": "qwen3:8b", "messages": [HELLO_TURN]}
 
 
+def test_nulls_within_an_option_are_dropped_but_not_those_of_a_schema() -> None:
+    schema = {"type": "object", "properties": {"a": {"enum": [None, 1]}}, "default": None}
+    named = {"name": "n", "schema": schema}
+    format_ = {"type": "json_schema", "json_schema": {**named, "description": None, "strict": None}}
+    options = {"include_usage": True, "include_obfuscation": None}
+
+    fields = sent(asked(response_format=format_, stream=True, stream_options=options))
+
+    assert fields["response_format"] == {"type": "json_schema", "json_schema": named}
+    assert fields["stream_options"] == {"include_usage": True}
+
+
 def test_nulls_of_an_echoed_message_are_dropped_but_not_its_content() -> None:
     call = {"id": "c", "type": "function", "function": {"name": "now", "arguments": "null"}}
     echo = {"role": "assistant", "content": None, "refusal": None, "audio": None, "function_call": None,
@@ -1298,7 +1310,8 @@ def test_a_message_about_our_key_is_not_passed_on() -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(402, "quota"), (403, "credentials"), (408, "server"), (413, "too_large"), (418, "refused"), (422, "refused"),
+    [(402, "quota"), (403, "credentials"), (408, "server"), (409, "server"), (413, "too_large"), (418, "refused"),
+     (422, "refused"),
      (502, "server"), (503, "overloaded"), (504, "server"), (529, "overloaded")],
 )  # fmt: skip
 @pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b'{"detail":"x"}', b'{"error":"x"}', b"[1]"])
@@ -1322,3 +1335,8 @@ def test_any_body_of_an_error_will_do(status: int, kind: str, body: bytes) -> No
 )
 def test_the_wait_that_was_asked_for_is_kept(headers: dict[str, str], seconds: float | None) -> None:
     assert FACE.decode_error(429, headers, b"").retry_after_s == seconds
+
+
+def test_an_empty_bias_is_left_out_for_a_model_that_takes_none() -> None:
+    assert "logit_bias" not in sent(asked(logit_bias={}), GPT)
+    assert sent(asked(logit_bias={"1": 2}), PLAIN)["logit_bias"] == {"1": 2}

@@ -1052,3 +1052,34 @@ def test_an_error_is_told_by_its_status_and_code(name: str, kind: str, code: str
 
     assert (error.kind, error.status, error.code, error.param) == (kind, 400, code, param)
     assert error.retry_after_s == 2.0
+
+
+def test_an_id_that_a_later_turn_uses_again_is_of_the_kind_of_its_own_turn() -> None:
+    request = ChatRequest(
+        "auto",
+        (
+            HELLO,
+            Message("assistant", (), (ToolCall("call_1", "sql", "select 1", "custom"),)),
+            Message("tool", (Text("1"),), tool_call_id="call_1"),
+            Message("assistant", (), (ToolCall("call_1", "now", "{}"),)),
+            Message("tool", (Text("noon"),), tool_call_id="call_1"),
+        ),
+    )
+
+    assert [item["type"] for item in sent(request)["input"]] == [
+        "message",
+        "custom_tool_call",
+        "custom_tool_call_output",
+        "function_call",
+        "function_call_output",
+    ]
+
+
+@pytest.mark.parametrize(("role", "told"), [("system", False), ("user", False), ("assistant", True)])
+def test_any_json_is_asked_for_with_the_word_that_openai_wants_in_what_is_put_in(role: Any, told: bool) -> None:
+    request = ChatRequest(
+        "auto", (Message(role, (Text("As JSON?"),)), HELLO), response_format=ResponseFormat("json_object")
+    )
+
+    hint = {"type": "message", "role": "developer", "content": "Answer with a JSON object."}
+    assert (sent(request)["input"][0] == hint) is told

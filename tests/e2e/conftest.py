@@ -18,7 +18,7 @@ def providers() -> Iterator[Providers]:
 @pytest.fixture(scope="module")
 def proxy(providers: Providers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder: Path = tmp_path_factory.mktemp("proxy")
-    with running(folder, with_keys(providers)) as process:
+    with running(folder, with_keys(providers), {}) as process:
         yield process
 
 

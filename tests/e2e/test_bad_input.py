@@ -75,6 +75,14 @@ def test_an_unknown_path_and_method_get_the_envelope(proxy: Running) -> None:
     assert proxy.client.delete("/v1/models").json()["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/models", "/v1/models/gpt-9", "/v1/responses/resp_x", "/v1/nothing", "/v1/router/table"]
+)
+def test_what_is_only_looked_up_has_a_request_id_too(proxy: Running, path: str) -> None:
+    first, second = (proxy.client.get(path).headers["x-request-id"] for _ in range(2))
+    assert first.startswith("req_") and first != second
+
+
 def test_what_no_model_can_take_is_a_400_that_says_why(proxy: Running) -> None:
     audio = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
     fields = {"messages": [{"role": "user", "content": [audio]}], "logit_bias": {"1": 1}}

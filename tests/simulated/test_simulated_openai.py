@@ -278,6 +278,7 @@ REFUSED = {
     "gpt-5.5 logprobs": (request(logprobs=True), 400, "logprobs", "unsupported_parameter"),
     "gpt-5.5 minimal effort": (request(reasoning_effort="minimal"), 400, "reasoning_effort", "unsupported_value"),
     "gpt-5.5 max effort": (request(reasoning_effort="max"), 400, "reasoning_effort", "unsupported_value"),
+    "gpt-5.6 max effort": (request("gpt-5.6", reasoning_effort="max"), 400, "reasoning_effort", "unsupported_value"),
     "gpt-5.5 tools with effort": (request(tools=[WEATHER], reasoning_effort="low"), 400, "reasoning_effort", None),
     "gpt-5.6 tools with its default effort": (request("gpt-5.6", tools=[WEATHER]), 400, "reasoning_effort", None),
     "gpt-4o effort": (request("gpt-4o", reasoning_effort="low"), 400, None, None),
@@ -301,6 +302,7 @@ TAKEN = {
     "the default temperature": request(temperature=1),
     "tools without effort": request(tools=[WEATHER], reasoning_effort="none"),
     "tools with the default effort": request(tools=[WEATHER], tool_choice="auto", parallel_tool_calls=False),
+    "gpt-6 at its most": request("gpt-6-sol", reasoning_effort="max"),
     "gpt-5.4 thinks only when asked": request("gpt-5.4", temperature=0.5),
     "gpt-5.6 tools without effort": request("gpt-5.6", tools=[WEATHER], reasoning_effort="none"),
     "nulls of an echoed answer": request(

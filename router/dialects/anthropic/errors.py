@@ -29,6 +29,7 @@ _PARAMS = {
 }  # fmt: skip
 _AT_FAULT = re.compile(r"(output_config\.\w+|[a-z_]+)[\w.]*: ")
 _TOO_LONG = re.compile(r"prompt is too long|exceed context limit", re.IGNORECASE)
+_NO_FILE = re.compile(r"\bfiles?\b", re.IGNORECASE)  # a file that the caller names is missing, not the model
 _NO_MONEY = re.compile(r"credit balance is too low", re.IGNORECASE)  # comes as a 400 (continue issue 5499)
 _KEY = re.compile(r"\bsk-[\w-]+")
 
@@ -51,6 +52,8 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Upstre
     usual: UpstreamKind = "server" if status >= 500 else "refused" if status >= 400 else "protocol"
     by_status = _STATUS_KINDS.get(status, usual)
     kind = _kind_of(error, by_status) if by_status == "refused" else by_status
+    if kind == "not_found" and _NO_FILE.search(error.message):
+        kind = "refused"
     message = error.message or f"the provider answered with status {status}"
     upstream_error = _upstream_error(kind, message, status, _seconds(headers.get("retry-after", "")))
     if headers.get("x-should-retry") in ("true", "false"):  # the provider's own word on it

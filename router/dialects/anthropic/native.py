@@ -1,6 +1,7 @@
 """A caller's own request of this API -> the request for a model: its fields, but for what the model can't take."""
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -108,7 +109,7 @@ def _tell(fields: Fields, request: ChatRequest, model: Model) -> bool:
     if kind not in _KINDS:
         return True  # it is of a later time
     wanted = _wish(kind, asked, effort, model)
-    broken = model.thinking == "budget" and wanted.think is not False and _breaks_off(fields["messages"])
+    broken = model.thinking == "budget" and wanted.think is not False and _breaks_off(fields["messages"], _own(request))
     terms = thinking.Terms(fields["max_tokens"], _forces_a_tool(fields), broken)
     told = thinking.told(wanted, model, terms)
     if not _stays(kind, told, model, lowered=fields["max_tokens"] != request.max_tokens):
@@ -150,11 +151,17 @@ def _forces_a_tool(fields: Fields) -> bool:
     return _value(_object(fields.get("tool_choice"), "tool_choice").get("type")) in ("any", "tool")
 
 
-def _breaks_off(raw: msgspec.Raw) -> bool:
-    """Whether a turn that called tools has lost its thinking."""
-    turns = [message.content for message in _messages(raw) if isinstance(message.content, list)]
-    calling = [turn for turn in turns if any(block.type == "tool_use" for block in turn)]
-    return any(turn[0].type not in _THOUGHTS for turn in calling)
+def _breaks_off(raw: msgspec.Raw, own: set[str]) -> bool:
+    """Whether a turn that called tools has lost its thinking, or never had any but that of others."""
+    for _, messages in groupby(_messages(raw), key=lambda message: message.role):
+        turn = [block for message in messages for block in _blocks(message) if not _is_foreign(block, own)]
+        if any(block.type == "tool_use" for block in turn) and turn[0].type not in _THOUGHTS:
+            return True
+    return False
+
+
+def _blocks(message: _Message) -> list[_Block]:
+    return message.content if isinstance(message.content, list) else [_Block("text", message.content)]
 
 
 def _untaken(fields: Fields, model: Model, thinks: bool) -> list[str]:
@@ -180,10 +187,15 @@ def _is_own(part: Reasoning) -> bool:
     return part.seal is not None and part.seal.wire == "messages"
 
 
+def _own(request: ChatRequest) -> set[str]:
+    """The seals of this API's own thoughts."""
+    reasoning = (part for message in request.messages for part in message.parts if isinstance(part, Reasoning))
+    return {part.seal.value for part in reasoning if part.seal is not None and _is_own(part)}
+
+
 def _rewritten(raw: msgspec.Raw, request: ChatRequest, model: Model) -> list[dict[str, Any]]:
     """The messages without what others thought, and with the system's words in a user's turn where need be."""
-    reasoning = (part for message in request.messages for part in message.parts if isinstance(part, Reasoning))
-    own = {part.seal.value for part in reasoning if part.seal is not None and _is_own(part)}
+    own = _own(request)
     kept: list[dict[str, Any] | None] = []
     for message in msgspec.json.decode(raw, type=list[dict[str, msgspec.Raw]]):
         role = _value(message.get("role"))
@@ -198,12 +210,12 @@ def _without_foreign(message: dict[str, Any], own: set[str]) -> dict[str, Any] |
     if not bytes(message["content"]).startswith(b"["):
         return message
     blocks = msgspec.json.decode(message["content"], type=list[msgspec.Raw])
-    kept = [block for block in blocks if not _is_thought_of_others(block, own)]
+    kept = [block for block in blocks if not _is_foreign(msgspec.json.decode(block, type=_Block), own)]
     return message | {"content": kept} if kept else None
 
 
-def _is_thought_of_others(raw: msgspec.Raw, own: set[str]) -> bool:
-    block = msgspec.json.decode(raw, type=_Block)
+def _is_foreign(block: _Block, own: set[str]) -> bool:
+    """Whether it is what another provider thought."""
     seal = block.data if block.type == "redacted_thinking" else block.signature
     return block.type in _THOUGHTS and seal not in own
 

@@ -66,7 +66,7 @@ def _other_obstacles(others: Mapping[str, Json]) -> Iterator[str]:
 
 def _turn_obstacles(messages: Sequence[Message]) -> Iterator[str]:
     first = next((message for message in messages if not is_system(message)), None)
-    if first is None or first.role == "assistant":
+    if first is not None and first.role == "assistant":
         yield "messages: the first turn after the system messages must be the user's for this model"
     if messages and messages[-1].role == "assistant":
         yield "messages: this model doesn't continue a last message of the assistant"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from router.catalog import Model
-from router.dialects import as_function_call
+from router.dialects import as_function_call, mended
 from router.dialects.anthropic.blocks import Block, content, given, is_thought, last_mark, text, thoughts
 from router.errors import BadRequest
 from router.types import Message, Text, ToolCall
@@ -22,8 +22,8 @@ def is_system(message: Message) -> bool:
 
 
 def leading(messages: Sequence[Message]) -> int:
-    """How many system messages come before the conversation."""
-    return next((index for index, message in enumerate(messages) if not is_system(message)), len(messages))
+    """How many system messages come before the conversation. Alone they are it: the API wants a user's turn."""
+    return next((index for index, message in enumerate(messages) if not is_system(message)), 0)
 
 
 def system(messages: Sequence[Message], *hints: str) -> str | list[Block] | None:
@@ -164,7 +164,10 @@ class _Conversation:
 
 
 def _input(path: str, arguments: str) -> dict[str, msgspec.Raw]:
+    """Its members as they were written, so that numbers keep their digits."""
+    said = mended(arguments.strip().encode()) or b"{}"
     try:
-        return msgspec.json.decode(arguments.strip() or "{}", type=dict[str, msgspec.Raw])
+        msgspec.json.decode(said)  # a Raw holds what nobody has looked at
+        return msgspec.json.decode(said, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError):
         raise BadRequest("arguments is not the JSON text of an object", param=f"{path}.function.arguments") from None

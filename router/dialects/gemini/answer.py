@@ -199,8 +199,8 @@ def _chunk(data: bytes) -> Chunk:
 
 _FINISH: dict[str, FinishReason] = {"STOP": "stop", "MAX_TOKENS": "length", "CONTINUATION": "length"}
 _FILTERED = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "MODEL_ARMOR",
-                       "ESCALATION", "PUP_LIMITED_DISABLED", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
-                       "IMAGE_RECITATION", "IMAGE_OTHER"})  # fmt: skip
+                       "ESCALATION", "PUP_LIMITED_DISABLED"})  # fmt: skip
+_OF_IMAGES = "IMAGE_"  # what was wrong with one: SAFETY, RECITATION, OTHER and more
 _FAILURES = frozenset({"MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS",
                        "MISSING_THOUGHT_SIGNATURE", "OTHER"})  # fmt: skip
 
@@ -209,7 +209,7 @@ def _finish_reason(said: str, *, called: bool) -> FinishReason:
     """Gemini says STOP for tool calls too; a reason that is new to us is taken for it. Raises UpstreamError."""
     if said in _FAILURES:
         raise UpstreamError("protocol", f"the model's answer ended with {said}")
-    if said in _FILTERED:
+    if said in _FILTERED or said.startswith(_OF_IMAGES):
         return "content_filter"
     reason = _FINISH.get(said, "stop")
     return "tool_calls" if reason == "stop" and called else reason

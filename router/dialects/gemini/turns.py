@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from router.dialects import as_function_call
+from router.dialects import as_function_call, mended
 from router.errors import BadRequest
 from router.types import Audio, File, Image, Message, Part, Reasoning, Refusal, Text, ToolCall
 
@@ -16,6 +16,7 @@ TOOL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}")
 
 
 def message_obstacles(messages: Sequence[Message]) -> Iterator[str]:
+    yield from _opening_obstacles(messages)
     for index, message in enumerate(messages):
         where = f"messages[{index}]"
         if not all(TOOL_NAME.fullmatch(call.name) for call in message.tool_calls):
@@ -24,6 +25,16 @@ def message_obstacles(messages: Sequence[Message]) -> Iterator[str]:
             yield f"{where}: instructions are text only for this model"
         else:
             yield from _media_obstacles(where, message.parts)
+
+
+def _opening_obstacles(messages: Sequence[Message]) -> Iterator[str]:
+    """A call must come after a turn of the user, and one without any text is none."""
+    for message in messages:
+        if message.role == "user" and any(map(_is_said, message.parts)):
+            return
+        if message.tool_calls:
+            yield "messages: the first tool call comes after something that the user says, for this model"
+            return
 
 
 def _media_obstacles(where: str, parts: Iterable[Part]) -> Iterator[str]:
@@ -174,7 +185,7 @@ def _result(message: Message) -> dict[str, Any]:
 
 def _object(text: str) -> dict[str, Any] | None:
     try:
-        value = msgspec.json.decode(text)
+        value = msgspec.json.decode(mended(text.encode()))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -224,10 +235,12 @@ def _mime_type(part: Image | Audio | File) -> str:
 def _parts(index: int, message: Message) -> list[dict[str, Any]]:
     """The parts of a turn but for empty texts, which are refused, and reasoning, which isn't read again."""
     return [
-        _part(f"messages[{index}].content[{place}]", part)
-        for place, part in enumerate(message.parts)
-        if not isinstance(part, Reasoning) and not (isinstance(part, Text | Refusal) and not part.text)
+        _part(f"messages[{index}].content[{place}]", part) for place, part in enumerate(message.parts) if _is_said(part)
     ]
+
+
+def _is_said(part: Part) -> bool:
+    return not isinstance(part, Reasoning) and not (isinstance(part, Text | Refusal) and not part.text)
 
 
 def _part(where: str, part: Part) -> dict[str, Any]:

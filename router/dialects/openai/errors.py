@@ -64,6 +64,7 @@ _BY_STATUS: dict[int, UpstreamKind] = {
     403: "credentials",
     404: "not_found",
     408: "server",
+    409: "server",  # two at once; SDKs send it again
     413: "too_large",
     422: "refused",
     429: "rate_limited",

@@ -10,7 +10,7 @@ from router.catalog import Model
 from router.dialects.openai import strict_schema
 from router.types import ChatRequest, Effort, File
 
-_NULL = msgspec.Raw(b"null")
+_NULL = b"null"
 
 
 def headers(model: Model) -> tuple[tuple[str, str], ...]:
@@ -21,9 +21,24 @@ def headers(model: Model) -> tuple[tuple[str, str], ...]:
 
 
 def raw_fields(body: bytes) -> dict[str, Any]:
-    """The caller's top-level fields, undecoded, null ones left out: clients write unset options as null."""
+    """The caller's top-level fields, undecoded where there is no null: clients write unset options as null, which are
+    left out. Messages, items and tools are looked at by those who know what is in them."""
     found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    return {name: value for name, value in found.items() if value != _NULL}
+    return {name: _without_nulls(name, value) for name, value in found.items() if bytes(value) != _NULL}
+
+
+_LOOKED_AT = ("messages", "input", "tools")
+
+
+def _without_nulls(name: str, value: msgspec.Raw) -> Any:
+    return value if name in _LOOKED_AT or _NULL not in bytes(value) else _filled(msgspec.json.decode(value))
+
+
+def _filled(value: Any) -> Any:
+    """A value without unset members. A schema means its nulls."""
+    if isinstance(value, dict):
+        return {name: item if name == "schema" else _filled(item) for name, item in value.items() if item is not None}
+    return [_filled(item) for item in value] if isinstance(value, list) else value
 
 
 def plain(value: Any) -> Any:

@@ -64,7 +64,7 @@ def _fit_effort(fields: dict[str, Any], request: ChatRequest, model: Model) -> N
         fields["reasoning_effort"] = model.effort
     elif not model.efforts:
         fields.pop("reasoning_effort", None)  # "none", which such a model does anyway
-    left_out = () if model.sampling else ("presence_penalty", "frequency_penalty")
+    left_out = () if model.sampling else ("presence_penalty", "frequency_penalty", "logit_bias")  # the last one is {}
     if not rules.takes_sampling(request, model):
         left_out = ("temperature", "top_p", *left_out)
     for name in left_out:

@@ -17,8 +17,12 @@ Item = dict[str, Any]
 
 def items_of(messages: Sequence[Message], model_id: str) -> list[Item]:
     """The conversation as items. Only reasoning that this model sealed goes back."""
-    kinds = {call.id: call.kind for message in messages for call in message.tool_calls}
-    return [item for message in messages for item in _items(message, kinds, model_id)]
+    kinds: dict[str, ToolKind] = {}  # of the calls so far: a later turn may use their ids again
+    items: list[Item] = []
+    for message in messages:
+        kinds |= {call.id: call.kind for call in message.tool_calls}
+        items += _items(message, kinds, model_id)
+    return items
 
 
 def _items(message: Message, kinds: Mapping[str, ToolKind], model_id: str) -> Iterator[Item]:

@@ -135,7 +135,8 @@ _LEAST_TOKENS = 16  # OpenAI refuses a lower limit here, which chat completions 
 def _built_fields(request: ChatRequest, model: Model) -> dict[str, Any]:
     include = [_CIPHERS, *(["message.output_text.logprobs"] if request.logprobs is not None else [])]
     fields: dict[str, Any] = {name: value for name, value in request.others.items() if name in _SAME_NAME}
-    fields |= {"input": items_of(request.messages, model.id), "include": include, "store": False}
+    items = [*_json_hint(request), *items_of(request.messages, model.id)]
+    fields |= {"input": items, "include": include, "store": False}
     if request.tools:
         fields["tools"] = [_tool_document(tool) for tool in request.tools]
         fields["tool_choice"] = _choice_document(request.tool_choice, request.tools)
@@ -152,6 +153,14 @@ def _built_fields(request: ChatRequest, model: Model) -> dict[str, Any]:
         "stream": request.stream or None,
     }
     return _given(**fields, **optional)
+
+
+def _json_hint(request: ChatRequest) -> list[Json]:
+    """The word that OpenAI wants to read where any JSON is asked for: here in what is put in, in chat anywhere."""
+    said = (message.text for message in request.messages if message.role not in ("assistant", "tool"))
+    if request.response_format.kind != "json_object" or any("json" in text.lower() for text in said):
+        return []
+    return [{"type": "message", "role": "developer", "content": "Answer with a JSON object."}]
 
 
 def _given(**fields: Any) -> dict[str, Any]:
