@@ -59,6 +59,9 @@ class Sessions:
         """The request with what its caller can't send back. Raises BadRequest for an unknown previous answer."""
         if request.references:
             request = await self._referred(request, key_id)
+        if request.kept:
+            holders = [await self._holder(item_id, key_id) for item_id in request.kept]
+            request = replace(request, kept=dict(zip(request.kept, holders, strict=True)))
         if request.previous is not None:
             request = await self._continued(request, request.previous, key_id)
         looked_up = _calling_turns(request.messages)
@@ -106,6 +109,10 @@ class Sessions:
         holders = {stored.held_by for stored in found.values()}
         items = {item_id: stored.item for item_id, stored in found.items()}
         return responses.referred(request, items, holders.pop() if len(holders) == 1 else None)
+
+    async def _holder(self, item_id: str, key_id: str | None) -> str | None:
+        value = await self._tried(self.state.get(_item_key(item_id, key_id)))
+        return None if value is None else msgspec.json.decode(value, type=_StoredItem).held_by
 
     async def _keep_answer(self, request: ChatRequest, key_id: str | None, model: Model, document: bytes) -> None:
         asked = responses.own_items(request)

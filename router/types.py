@@ -169,6 +169,8 @@ class ChatRequest:
     previous     the id of the answer that this request continues (Responses); `history` is the conversation up to
                  and with it, as items of that wire format, and `held_by` the provider that keeps it too. Without a
                  history the request is `bound_to` that provider.
+    kept         items of the input by id that reasoning without a cipher goes with (Responses), and the provider that
+                 keeps them: it wants them back as they are. None until looked up, and where nobody is known
     references   items that the input names by their ids alone (Responses), None until they have been looked up; all of
                  them or none. `held_by` keeps them too.
     """
@@ -201,6 +203,7 @@ class ChatRequest:
     held_by: str | None = None
     bound_to: str | None = None
     references: Mapping[str, Json] = field(default_factory=dict)
+    kept: Mapping[str, str | None] = field(default_factory=dict)
     legacy_functions: bool = False
 
 

@@ -17,7 +17,7 @@ from router.sse import Event, EventParser
 from router.types import ChatRequest, ChatResponse, Delta, Finished, Started, TextDelta, Usage, UsageReported, fold
 
 GOLDEN = Path(__file__).parent / "golden" / "openai"
-SOUND = ["text", "tools", "length", "refusal", "filtered", "reasoning", "choices"]
+SOUND = ["text", "tools", "length", "refusal", "filtered", "choices"]
 EXPLANATION = {"router": {"model": "gpt-5.5", "why": "table"}}
 
 

@@ -792,6 +792,8 @@ def test_a_caller_s_budget_goes_with_the_thinking_of_every_turn_that_called_tool
         passed(
             fields | {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": turn}, answer]},
             HAIKU,
+            user("a"),
+            Message("assistant", (Reasoning("", Seal("EuYB", "messages")),)),
         )
         for turn in ([seal, call], [{"type": "text", "text": "Well."}, call])
     )

@@ -383,3 +383,34 @@ def test_an_item_that_nobody_knows_is_named(proxy: Running) -> None:
     response = proxy.client.post("/v1/responses", json={"model": "claude-opus-4.7", "input": items})
 
     assert response.status_code == 400 and response.json()["error"]["param"] == "input[1].type"
+
+
+def test_reasoning_that_openai_keeps_goes_back_to_it_by_its_id(proxy: Running, providers: Providers) -> None:
+    tool = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}
+    asked = {"role": "user", "content": "What is the weather in Oslo? [[think]]"}
+    fields = {"model": "gpt-5.5", "tools": [tool], "reasoning": {"effort": "high"}}
+    said = proxy.client.post("/v1/responses", json={**fields, "input": [asked]}).json()["output"]
+    assert [item["type"] for item in said] == ["reasoning", "function_call"]
+    output = {"type": "function_call_output", "call_id": said[1]["call_id"], "output": "7 degrees"}
+
+    answer = proxy.client.post("/v1/responses", json={**fields, "input": [asked, *said, output]})
+
+    assert answer.status_code == 200, answer.text
+    sent = providers.calls("openai")[-1].json["input"]
+    assert [item.get("id") for item in sent[1:3]] == [item["id"] for item in said]
+
+
+def test_an_answer_names_the_one_before_it_also_where_its_provider_did_not(proxy: Running) -> None:
+    first = proxy.client.post("/v1/responses", json={"model": "gemini-3.1-pro", "input": "Hi"}).json()
+    again = {"model": "gpt-5.5", "input": "And?", "previous_response_id": first["id"]}
+
+    whole = proxy.client.post("/v1/responses", json=again).json()
+    streamed = proxy.client.post("/v1/responses", json={**again, "stream": True})
+
+    assert whole["previous_response_id"] == first["id"]
+    (end,) = [
+        json.loads(line[6:])
+        for line in streamed.text.split("\n")
+        if line.startswith('data: {"type":"response.completed"')
+    ]
+    assert end["response"]["previous_response_id"] == first["id"]

@@ -119,6 +119,7 @@ class _Completion(msgspec.Struct, gc=False):
     usage: _Usage | None = None
 
 
+_NULL = msgspec.Raw(b"null")
 _COMPLETE_CHUNK = msgspec.json.Decoder(_Chunk)
 _COMPLETE = msgspec.json.Decoder(_Completion)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])  # as they came: exact, and faster than a pattern
@@ -170,6 +171,7 @@ class Passthrough:
         self._opened: set[int] = set()  # the choices whose role has been said
         self._said: list[Delta] = []  # of what has passed, all that matters for what may have to be written
         self._finished = False
+        self._usage_waits = False  # for a chunk of its own, as it came with a choice
         self._held = b""
         self._encoder: StreamEncoder | None = None  # once something was not complete
 
@@ -186,8 +188,9 @@ class Passthrough:
         return b"" if unasked or not deltas else self._take_over(deltas)
 
     def finish(self, extra: Mapping[str, Any]) -> bytes:
+        owed = self._take_over(()) if self._usage_waits and self._encoder is None else b""
         if self._encoder is not None:
-            return self._encoder.finish(extra)
+            return owed + self._encoder.finish(extra)
         return data_event(with_members(self._held, extra)) + DONE
 
     def fail(self, error: RouterError) -> bytes:
@@ -202,6 +205,8 @@ class Passthrough:
 
     def _is_sound(self, chunk: _Chunk, told: Sequence[Delta]) -> bool:
         """Whether a chunk that has all members also says what was made out, in a way that SDKs understand."""
+        if self._finished and self._include_usage and chunk.choices and chunk.usage is not None:
+            return False
         weighty = bool(told)
         for choice in chunk.choices:
             delta = choice.delta
@@ -224,6 +229,10 @@ class Passthrough:
                 self._said.append(delta)
         fields = _MEMBERS.decode(event.data)
         fields["model"] = self._model
+        if self._include_usage and chunk.usage is not None:
+            self._usage_waits = bool(chunk.choices)
+            if chunk.choices:  # it comes last and alone: clients add up what comes with each chunk
+                fields["usage"] = _NULL
         data = one_line(msgspec.json.encode(fields))
         if not self._finished:
             return data_event(data)

@@ -27,9 +27,15 @@ def encode_response(response: ChatResponse, frame: Frame, extra: Mapping[str, An
 
 
 def whole_passthrough(body: bytes, frame: Frame, extra: Mapping[str, Any]) -> bytes:
-    """A response object as it came, except for the model's name."""
-    members: Document = {**MEMBERS.decode(body), "model": frame.model}
+    """A response object as it came, except for what is ours to say."""
+    members: Document = {**MEMBERS.decode(body), **own_members(frame)}
     return msgspec.json.encode({**members, **extra})
+
+
+def own_members(frame: Frame) -> Document:
+    """The model's name, and what the answer continues: its provider may have been sent the whole conversation."""
+    previous = frame.request.previous
+    return {"model": frame.model} | ({} if previous is None else {"previous_response_id": previous})
 
 
 def encode_error(error: RouterError, _request_id: str) -> bytes:

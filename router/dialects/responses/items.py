@@ -53,6 +53,15 @@ def references_in(items: Json) -> list[str]:
     return [item["id"] for item in items if _is_reference(item)] if isinstance(items, list) else []
 
 
+def kept_in(items: Json) -> list[str]:
+    """The ids of the items, where there is reasoning among them that is known by its id alone."""
+    if not isinstance(items, list):
+        return []
+    known = [item for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)]
+    by_id = any(item.get("type") == "reasoning" and not item.get("encrypted_content") for item in known)
+    return [item["id"] for item in known] if by_id else []
+
+
 def with_references(items: Sequence[Json], known: Mapping[str, Json]) -> list[Json]:
     """The items, each that is named by its id alone in full where it is known."""
     return [known.get(item["id"]) or item if _is_reference(item) else item for item in items]

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from router.dialects import Frame, one_line
-from router.dialects.responses.answer import MEMBERS, Document, failed, head
+from router.dialects.responses.answer import MEMBERS, Document, failed, head, own_members
 from router.dialects.responses.stream import named_event
 from router.errors import RouterError
 from router.sse import Event, data_event
@@ -30,7 +30,7 @@ class Passthrough:
     """Events as they came, except for the model's name where they hold a response. The last one is held back."""
 
     def __init__(self, frame: Frame) -> None:
-        self._model = frame.model
+        self._own = own_members(frame)
         self._response: Document = head(frame, MEMBERS.decode(frame.request.raw))  # the newest one
         self._last: tuple[Event, Document] | None = None  # the event that ends the stream, and its members
         self._newest = b"{}"  # what was passed on last
@@ -43,7 +43,7 @@ class Passthrough:
             self._newest = event.data
             return _same_event(event, one_line(event.data))
         members: Document = {**MEMBERS.decode(event.data)}
-        self._response = {**MEMBERS.decode(members["response"]), "model": self._model}
+        self._response = {**MEMBERS.decode(members["response"]), **self._own}
         if name in _LAST:
             self._last = event, members
             return b""

@@ -26,6 +26,7 @@ from router.bodies import (
 from router.dialects.responses.items import (
     Item,
     as_messages,
+    kept_in,
     listed,
     read,
     read_history,
@@ -62,6 +63,7 @@ def decode_request(body: bytes) -> ChatRequest:
     _check_unsupported(fields)
     previous = typed(fields, "previous_response_id", str)
     references = dict.fromkeys(references_in(fields.get("input")))
+    kept = dict.fromkeys(kept_in(fields.get("input")))
     messages = _messages(fields, previous, native)
     tools, tool_choice = _tools_and_choice(fields, native)
     parallel = typed(fields, "parallel_tool_calls", bool)
@@ -73,6 +75,7 @@ def decode_request(body: bytes) -> ChatRequest:
     return ChatRequest(
         model=_model(fields),
         references=references,
+        kept=kept,
         messages=messages,
         tools=tools,
         tool_choice=tool_choice,

@@ -1,7 +1,7 @@
 """The input items of a Responses request: built from the vocabulary, or a caller's own made fit to be sent again."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from router.dialects import WRAPPED
@@ -114,15 +114,18 @@ def user_item(text: str) -> Item:
     return {"type": "message", "role": "user", "content": text}
 
 
-def as_sent(items: Sequence[Json]) -> list[Json]:
+def as_sent(items: Sequence[Json], kept: Collection[str] = ()) -> list[Json]:
     """Items, of the caller or of a stored conversation, that OpenAI takes whoever answered before.
 
-    OpenAI's own tools' are left as they are: nobody else makes them, and some go by their ids.
+    OpenAI's own tools' are left as they are: nobody else makes them, and some go by their ids. So are those `kept` by
+    the provider that is asked.
     """
-    return [sent for item in items if (sent := _item_as_sent(item)) is not None]
+    return [sent for item in items if (sent := _item_as_sent(item, kept)) is not None]
 
 
-def _item_as_sent(item: Item) -> Item | None:
+def _item_as_sent(item: Item, kept: Collection[str]) -> Item | None:
+    if item.get("id") in kept:
+        return _without_nulls(item)
     kind = item.get("type", "message" if "role" in item else "item_reference")
     if kind == "reasoning":
         return _without_nulls(item) if _is_native(item.get("encrypted_content")) else None

@@ -103,11 +103,12 @@ def _raw_fields(request: ChatRequest, model: Model) -> dict[str, Any]:
     """The caller's fields; what it continues comes from our side where this provider doesn't keep it."""
     fields = rules.raw_fields(request.raw)
     fields.pop("client_metadata", None)  # Codex sends it; no specification knows it
+    kept = {item_id for item_id, provider in request.kept.items() if provider == model.provider.name}
     if request.previous is not None and model.provider.name not in (request.held_by, request.bound_to):
         del fields["previous_response_id"]
-        fields["input"] = [*as_sent(_history(request)), *as_sent(_own_items(fields))]
+        fields["input"] = [*as_sent(_history(request)), *as_sent(_own_items(fields), kept)]
     elif _is_to_look_at(bytes(fields.get("input", b""))):
-        fields["input"] = as_sent(_own_items(fields))
+        fields["input"] = as_sent(_own_items(fields), kept)
     return fields
 
 
