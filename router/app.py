@@ -85,7 +85,7 @@ def build(settings: Settings, read_again: Callable[[], Settings]) -> Application
     shelf = open_shelf(path)
     feed = Feed(settings.initial_table(), shelf, metrics, logger, lambda table: _obstacle(table, router))
     health = Health(Rules(**settings.breaker.model_dump()), metrics, logger, time.monotonic)
-    retries = Retries(RetryRules(**settings.retries.model_dump()), metrics, time.monotonic, random.random)
+    retries = Retries(RetryRules(**settings.retries.model_dump()), metrics, random.random)
     recorder = Recorder(pool, metrics, logger, health.finished)
     journal = Journal()
     transports = Transports()

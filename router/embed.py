@@ -55,20 +55,20 @@ class Embedder:
         )
         entry = self._journal.open(incoming.request_id, asked.decision)
         total_at = asyncio.get_running_loop().time() + self._parts.upstream.deadlines.total_s
-        self._parts.retries.called()
         waited_s = 0.0
-        while True:
-            tries, began = len(entry.rows), self._parts.clock()
-            call = self._call(asked, model, tries + 1, waited_s)
-            reply.headers |= _headers(incoming.request_id, call)
-            try:
-                found = await self._attempt(asked, call, entry, reply, total_at)
-                break
-            except UpstreamError as error:
-                if not await self._may_go_again(model, error, tries + 1, total_at):
-                    self._parts.health.tell_wait(error, model)
-                    raise
-            waited_s += self._parts.clock() - began
+        with self._parts.retries.call() as tries:
+            while True:
+                began = self._parts.clock()
+                call = self._call(asked, model, len(entry.rows) + 1, waited_s)
+                reply.headers |= _headers(incoming.request_id, call)
+                try:
+                    found = await self._attempt(asked, call, entry, reply, total_at)
+                    break
+                except UpstreamError as error:
+                    if not await tries.again(error, total_at) or self._parts.health.outage(model) is not None:
+                        self._parts.health.tell_wait(error, model)
+                        raise
+                waited_s += self._parts.clock() - began
         await reply.whole(embeddings.encode_response(found, request, model.name))
 
     def _call(self, asked: "_Asked", model: Model, attempt: int, waited_s: float) -> Call:
@@ -81,10 +81,6 @@ class Embedder:
             clock=self._parts.clock,
             waited_s=waited_s,
         )
-
-    async def _may_go_again(self, model: Model, error: UpstreamError, tries: int, total_at: float) -> bool:
-        again = await self._parts.retries.again(error, tries, total_at)
-        return again and self._parts.health.outage(model) is None
 
     async def _attempt(
         self, asked: "_Asked", call: Call, entry: Entry, reply: Reply, total_at: float

@@ -16,7 +16,7 @@ from router.catalog import Model
 from router.decision import Decision, Wishes
 from router.dialects import ClientFace, Frame, ServerFace, StreamDecoder, StreamRelay, mended
 from router.errors import UpstreamError, UpstreamKind
-from router.health import Health, Retries
+from router.health import Health, Retries, Tries
 from router.journal import Entry
 from router.metrics import Metrics
 from router.record import EvidenceRow
@@ -107,8 +107,11 @@ class Exchange:
                 self._parts.metrics.answered(self._entry.rows[-1], self._since_received_s())
 
     async def _run(self) -> None:
+        with self._parts.retries.call() as tries:
+            await self._until_answered(tries)
+
+    async def _until_answered(self, tries: Tries) -> None:
         total_at = asyncio.get_running_loop().time() + self._parts.upstream.deadlines.total_s
-        self._parts.retries.called()
         failures: list[UpstreamKind] = []
         model = self._decision.targets[0]
         while True:
@@ -122,31 +125,31 @@ class Exchange:
                     return
                 self._held = b""
                 failures.append(error.kind)
-                following = await self._next(model, error, failures, total_at)
+                following = await self._next(model, error, failures, tries, total_at)
                 if following is None:
                     self._parts.health.tell_wait(error, model)
                     raise
                 model = following
 
     async def _next(
-        self, failed: Model, error: UpstreamError, failures: Sequence[UpstreamKind], total_at: float
+        self, failed: Model, error: UpstreamError, failures: Sequence[UpstreamKind], tries: Tries, total_at: float
     ) -> Model | None:
         """Who is tried next, once it is time; None: nobody is, and the failure is the answer."""
         repeated = error.kind in _ONCE_MORE and failures.count(error.kind) > 1
         if not error.retryable or repeated or asyncio.get_running_loop().time() >= total_at:
             return None
         if len(self._decision.targets) == 1:
-            return failed if await self._may_go_again(failed, error, len(failures), total_at) else None
+            return failed if await self._may_go_again(failed, error, tries, total_at) else None
         left = self._decision.targets[self._decision.targets.index(failed) + 1 :]
         following = next((target for target in left if self._parts.health.outage(target) is None), None)
-        if following is None or not self._parts.retries.granted(error, len(failures)):
+        if following is None or not tries.granted(error):
             return None
         self._parts.metrics.fell_back(failed.name, following.name, error.kind)
         return following
 
-    async def _may_go_again(self, model: Model, error: UpstreamError, tries: int, total_at: float) -> bool:
+    async def _may_go_again(self, model: Model, error: UpstreamError, tries: Tries, total_at: float) -> bool:
         began = self._parts.clock()
-        again = await self._parts.retries.again(error, tries, total_at)
+        again = await tries.again(error, total_at)
         self._waited_s += self._parts.clock() - began
         return again and self._parts.health.outage(model) is None
 

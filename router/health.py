@@ -5,7 +5,8 @@ only retry layer: a bound for each call, and a budget for the whole process.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -248,19 +249,18 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class RetryRules:
-    """At most `max_attempts` of one call; in all, as many as `budget_share` of the calls of the last `budget_window_s`,
-    and `budget_floor` in any case. One model is tried again after at most `max_wait_s`; with 0, never."""
+    """At most `max_attempts` of one call. Of the calls that run, `budget_share` may be at a try beyond their first, and
+    `budget_floor` in any case. One model is tried again after at most `max_wait_s`; with 0, never."""
 
     max_attempts: int = 3
-    max_wait_s: float = 10.0
+    max_wait_s: float = 0.0
     budget_share: float = 0.2
     budget_floor: int = 3
-    budget_window_s: float = 10.0
 
 
-def allowed(window: Window, rules: RetryRules) -> bool:
-    """Whether one more is within the budget; the window counts calls, and among them tries beyond the first."""
-    return window.part + 1 <= max(rules.budget_floor, rules.budget_share * window.total)
+def allowed(running: int, retrying: int, rules: RetryRules) -> bool:
+    """Whether one more of the running calls may try again, while `retrying` do."""
+    return retrying + 1 <= max(rules.budget_floor, rules.budget_share * running)
 
 
 def pause_s(error: UpstreamError, tries: int, left_s: float, rules: RetryRules, chance: float) -> float | None:
@@ -274,40 +274,60 @@ def pause_s(error: UpstreamError, tries: int, left_s: float, rules: RetryRules, 
 
 
 class Retries:
-    """The tries beyond the first, of all calls of this process. `chance` gives numbers in [0, 1)."""
+    """The tries beyond the first, of all calls of this process. `chance` gives numbers in [0, 1).
 
-    def __init__(self, rules: RetryRules, metrics: Metrics, clock: Clock, chance: Callable[[], float]) -> None:
-        self._rules = rules
-        self._metrics = metrics
-        self._clock = clock
-        self._chance = chance
-        self._window = Window()
+    The budget is one of calls at a time, as Envoy's: where calls are few, each of them may go on to another model;
+    where many fail at once, they don't double the load.
+    """
 
-    def called(self) -> None:
-        """A client's call has come to its first try."""
-        self._count(total=1)
+    def __init__(self, rules: RetryRules, metrics: Metrics, chance: Callable[[], float]) -> None:
+        self.rules = rules
+        self.metrics = metrics
+        self.chance = chance
+        self.running = 0
+        self.retrying = 0
 
-    def granted(self, error: UpstreamError, tries: int) -> bool:
-        """Take one more try out of the budget; False when this call has had its own, or nothing is left for any: the
-        caller of a failure that would have been tried again is told to wait."""
-        if tries >= self._rules.max_attempts:
+    @contextmanager
+    def call(self) -> Iterator["Tries"]:
+        """A client's call runs inside."""
+        tries = Tries(self)
+        self.running += 1
+        try:
+            yield tries
+        finally:
+            self.running -= 1
+            self.retrying -= tries.retrying
+
+
+class Tries:
+    """Those of one call."""
+
+    def __init__(self, retries: Retries) -> None:
+        self._retries = retries
+        self._count = 1
+        self.retrying = False
+
+    def granted(self, error: UpstreamError) -> bool:
+        """Take one more try; False when this call has had its own, or too many are at it: the caller of a failure that
+        would have been tried again is told to wait."""
+        retries = self._retries
+        if self._count >= retries.rules.max_attempts:
             return False
-        self._count()
-        if not allowed(self._window, self._rules):
-            self._metrics.retries_refused.inc()
-            error.retry_after_s = error.retry_after_s or WAIT_S
-            return False
-        self._count(part=1)
+        if not self.retrying:
+            if not allowed(retries.running, retries.retrying, retries.rules):
+                retries.metrics.retries_refused.inc()
+                error.retry_after_s = error.retry_after_s or WAIT_S
+                return False
+            self.retrying = True
+            retries.retrying += 1
+        self._count += 1
         return True
 
-    async def again(self, error: UpstreamError, tries: int, total_at: float) -> bool:
+    async def again(self, error: UpstreamError, total_at: float) -> bool:
         """Whether the one model of a call may be tried again; returns once the wait is over. `total_at`: loop time."""
         left_s = total_at - asyncio.get_running_loop().time()
-        pause = pause_s(error, tries, left_s, self._rules, self._chance())
-        if pause is None or not self.granted(error, tries):
+        pause = pause_s(error, self._count, left_s, self._retries.rules, self._retries.chance())
+        if pause is None or not self.granted(error):
             return False
         await asyncio.sleep(pause + EARLY_S)
         return True
-
-    def _count(self, **added: int) -> None:
-        self._window = counted(self._window, self._clock(), self._rules.budget_window_s, **added)

@@ -203,10 +203,9 @@ class Timeouts(_Section):
 
 class Retries(_Section):
     max_attempts: Attempts = 3
-    max_wait_s: Amount = 10.0
+    max_wait_s: Amount = 0.0
     budget_share: Share = 0.2
     budget_floor: Annotated[int, Field(ge=0), BeforeValidator(_no_boolean)] = 3
-    budget_window_s: Positive = 10.0
 
 
 class Breaker(_Section):

@@ -20,11 +20,8 @@ from tests.providers import Providers
 CHECKOUT = Path(__file__).resolve().parents[1]
 PROVIDER_VARIABLES = ("OPENAI", "ANTHROPIC", "GEMINI")
 # Under a configuration of its own a proxy forgets failures, so that one test's faults are not the next one's; it says
-# `breaker: {}` and `retries: {}` to get what ships.
-FORGETFUL = {
-    "breaker": {"min_calls": 1_000_000, "max_cooling_s": 0},
-    "retries": {"max_wait_s": 0, "budget_floor": 1_000_000},
-}
+# `breaker: {}` to get what ships.
+FORGETFUL = {"breaker": {"min_calls": 1_000_000, "max_cooling_s": 0}}
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, get_args
@@ -346,59 +347,40 @@ def test_a_503_tells_how_long_to_wait_where_its_provider_does_not(
 
 # --- retries -------------------------------------------------------------------------------------------
 
-BUDGET = RetryRules(budget_share=0.2, budget_floor=3, budget_window_s=10)
-
 
 @pytest.mark.parametrize(
-    ("calls", "retries", "more"),
-    [(0, 2, True), (0, 3, False), (15, 2, True), (15, 3, False), (20, 3, True), (20, 4, False), (100, 19, True),
+    ("running", "retrying", "more"),
+    [(1, 0, True), (3, 2, True), (3, 3, False), (15, 3, False), (20, 3, True), (20, 4, False), (100, 19, True),
      (100, 20, False)],
 )  # fmt: skip
-def test_the_budget_is_a_share_of_the_calls_with_a_floor(calls: int, retries: int, more: bool) -> None:
-    assert allowed(Window(((1, calls, retries),)), BUDGET) is more
+def test_the_budget_is_a_share_of_the_running_calls_with_a_floor(running: int, retrying: int, more: bool) -> None:
+    assert allowed(running, retrying, RetryRules(budget_share=0.2, budget_floor=3)) is more
 
 
-class Ticking:
-    """Retries with a clock to be set by hand."""
-
-    def __init__(self, rules: RetryRules = BUDGET) -> None:
-        self.now = 0.0
-        self.metrics = Metrics()
-        self.retries = Retries(rules, self.metrics, lambda: self.now, lambda: 0.0)
-
-    def granted(self, tries: int = 1) -> bool:
-        return self.retries.granted(UpstreamError("server", "no"), tries)
+def retries_of(rules: RetryRules | None = None) -> Retries:
+    return Retries(rules or RetryRules(), Metrics(), lambda: 0.0)
 
 
-def test_a_retry_without_a_token_is_not_made_and_its_caller_told_to_wait() -> None:
-    ticking = Ticking()
-    error = UpstreamError("server", "no")
-    ticking.retries.called()
-    assert [ticking.retries.granted(error, 1) for _ in range(3)] == [True] * 3
-    assert error.retry_after_s is None
-    assert not ticking.retries.granted(error, 1)
-    assert error.retry_after_s == 1
-    assert ticking.metrics.registry.get_sample_value("llm_router_retries_refused_total") == 1
-    ticking.now = 11
-    assert ticking.granted()
+def test_a_retry_beyond_the_budget_is_not_made_and_its_caller_told_to_wait() -> None:
+    retries, error = retries_of(), UpstreamError("server", "no")
+    with ExitStack() as stack:
+        at_it = [stack.enter_context(retries.call()) for _ in range(3)]
+        assert [tries.granted(error) for tries in at_it] == [True] * 3
+        assert error.retry_after_s is None
+        with retries.call() as fourth:
+            assert not fourth.granted(error) and error.retry_after_s == 1
+    assert retries.metrics.registry.get_sample_value("llm_router_retries_refused_total") == 1
+    assert (retries.running, retries.retrying) == (0, 0)
+    with retries.call() as later:
+        assert later.granted(error)
 
 
-def test_no_call_has_more_tries_than_its_own_number() -> None:
-    ticking = Ticking()
-    assert ticking.granted(2) and not ticking.granted(3)
-    assert ticking.metrics.registry.get_sample_value("llm_router_retries_refused_total") == 0
-
-
-@given(st.lists(st.tuples(st.floats(0, 4), st.integers(0, 5)), max_size=100))
-def test_law_retries_are_a_fifth_of_the_calls_and_three_a_window(moments: list[tuple[float, int]]) -> None:
-    """Each call fails and wants some tries more; time passes between calls."""
-    ticking, retried = Ticking(), 0
-    for seconds, wanted in moments:
-        ticking.now += seconds
-        ticking.retries.called()
-        retried += sum(ticking.granted() for _ in range(wanted))
-    windows = ticking.now // 9 + 1  # the window slides by tenths
-    assert retried <= 0.2 * len(moments) + 3 * windows
+def test_a_call_takes_one_place_for_all_its_tries_and_no_more_than_its_own_number() -> None:
+    retries, error = retries_of(), UpstreamError("server", "no")
+    with retries.call() as tries:
+        assert [tries.granted(error) for _ in range(3)] == [True, True, False]
+        assert retries.retrying == 1
+    assert retries.metrics.registry.get_sample_value("llm_router_retries_refused_total") == 0
 
 
 @pytest.mark.parametrize(
@@ -434,9 +416,9 @@ def test_with_no_wait_allowed_the_same_model_is_never_tried_again() -> None:
 
 
 async def test_a_try_that_is_not_worth_its_wait_takes_nothing_out_of_the_budget() -> None:
-    ticking = Ticking()
+    retries = retries_of(RetryRules(max_wait_s=10))
     total_at = asyncio.get_running_loop().time() + 600
     later = UpstreamError("rate_limited", "no", retry_after_s=3600)
-    assert not any([await ticking.retries.again(later, 1, total_at) for _ in range(5)])
-    assert later.retry_after_s == 3600
-    assert await ticking.retries.again(UpstreamError("server", "no"), 1, total_at)
+    with retries.call() as tries:
+        assert not await tries.again(later, total_at)
+        assert retries.retrying == 0

@@ -1340,3 +1340,29 @@ def test_the_wait_that_was_asked_for_is_kept(headers: dict[str, str], seconds: f
 def test_an_empty_bias_is_left_out_for_a_model_that_takes_none() -> None:
     assert "logit_bias" not in sent(asked(logit_bias={}), GPT)
     assert sent(asked(logit_bias={"1": 2}), PLAIN)["logit_bias"] == {"1": 2}
+
+
+OPEN = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+ALLOWED = {"mode": "required", "tools": [{"type": "custom", "custom": {"name": "sql"}}]}
+NARROWED = {
+    "tools": [
+        {"type": "custom", "custom": {"name": "sql"}},
+        {"type": "function", "function": {"name": "get_weather", "parameters": OPEN, "strict": True}},
+    ],
+    "tool_choice": {"type": "allowed_tools", "allowed_tools": ALLOWED},
+}
+
+
+def test_a_function_that_is_not_allowed_stays_out_of_the_way_of_an_effort() -> None:
+    model = replace(GPT, tools_on_chat="unless_effort")
+
+    body = sent(asked(**NARROWED, reasoning_effort="high"), model)
+
+    assert (body["tools"], body["tool_choice"]) == (NARROWED["tools"][:1], "required")
+
+
+def test_a_strict_function_that_is_not_allowed_is_closed_like_the_others() -> None:
+    body = sent(asked(**NARROWED), GPT)
+
+    assert body["tools"][1]["function"]["parameters"] == {**OPEN, "additionalProperties": False}
+    assert body["tool_choice"] == NARROWED["tool_choice"]

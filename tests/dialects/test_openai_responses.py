@@ -1083,3 +1083,14 @@ def test_any_json_is_asked_for_with_the_word_that_openai_wants_in_what_is_put_in
 
     hint = {"type": "message", "role": "developer", "content": "Answer with a JSON object."}
     assert (sent(request)["input"][0] == hint) is told
+
+
+def test_a_strict_function_that_is_not_allowed_is_closed_like_the_others() -> None:
+    parameters = {"type": "object", "properties": {}}
+    now = {"type": "function", "name": "now", "parameters": parameters, "strict": True}
+    allowed = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "custom", "name": "sql"}]}
+
+    body = sent(asked(tools=[{"type": "custom", "name": "sql"}, now], tool_choice=allowed))
+
+    assert body["tools"][1]["parameters"] == {**parameters, "additionalProperties": False}
+    assert body["tool_choice"] == allowed

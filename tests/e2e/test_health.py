@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.providers import Close, Cut, Dialect, Fault, Providers, Status
+from tests.providers import Close, Cut, Dialect, Fault, Providers, Stall, Status
 from tests.running import Running, events, running, with_keys
 
 # The class's first model is Anthropic's, its second OpenAI's, its third Gemini's.
@@ -24,8 +25,8 @@ REFUSAL = b'{"type":"error","error":{"type":"invalid_request_error","message":"n
 BREAKING = {"breaker": {"min_calls": 4, "open_s": 600}, "retries": {"max_attempts": 1}}
 
 
-# Tries again as what ships does, and remembers nothing from one test to the next.
-PATIENT = {"retries": {"budget_floor": 1_000_000}}
+# Tries a sole model again, and remembers nothing from one test to the next.
+PATIENT = {"retries": {"max_wait_s": 10}}
 
 
 @pytest.fixture(scope="module")
@@ -248,17 +249,28 @@ def test_what_would_fail_again_is_not_tried_again(
     assert len(providers.received) == 1
 
 
-def test_when_every_provider_fails_retries_stay_a_fifth_of_the_calls(tmp_path: Path, providers: Providers) -> None:
-    retries = {"budget_window_s": 600}  # so that the whole test is in one window
-    with running(tmp_path, with_keys(providers), {"breaker": {"min_calls": 1000}, "retries": retries}) as proxy:
-        for dialect in DIALECTS:
-            providers.fail(dialect, Status(500), times=200)
-        answers = [proxy.chat("Fix it", headers=CODING) for _ in range(40)]
-        assert {answer.status_code for answer in answers} == {502}
-        assert len(providers.received) == 48 == len(proxy.rows(48))  # three to begin with, then 1.2 times as many
+def test_a_sole_model_is_not_tried_again_unless_the_operator_says_so(tmp_path: Path, providers: Providers) -> None:
+    with running(tmp_path, with_keys(providers), SHIPPED) as proxy:
+        providers.fail("anthropic", Status(429, retry_after_s=1))
+        failed = proxy.chat("Hello", model=OPUS)
+        assert (failed.status_code, failed.headers["retry-after"]) == (429, "1")
+        assert len(providers.received) == 1
+
+
+def test_when_many_fail_at_once_only_some_go_on(tmp_path: Path, providers: Providers) -> None:
+    deadlines = {"first_byte_s": 30, "total_s": 3}
+    config = {"breaker": {"min_calls": 1000}, "retries": {}, "timeouts": deadlines}
+    with running(tmp_path, with_keys(providers), config) as proxy, ThreadPoolExecutor(8) as callers:
+        providers.fail("anthropic", Status(500), times=8)
+        providers.fail("openai", Stall(), times=8)
+        answers = [
+            future.result() for future in [callers.submit(proxy.chat, "Fix it", headers=CODING) for _ in range(8)]
+        ]
+        stalled = [answer for answer in answers if answer.headers["x-router-attempts"] == "2"]
         alone = [answer for answer in answers if answer.headers["x-router-attempts"] == "1"]
-        assert len(alone) >= 32 and {answer.headers.get("retry-after") for answer in alone} == {"1"}
-        assert metric(proxy, "retries_refused_total") >= len(alone)
+        assert (len(stalled), len(alone)) == (3, 5)
+        assert {(answer.status_code, answer.headers.get("retry-after")) for answer in alone} == {(502, "1")}
+        assert metric(proxy, "retries_refused_total") == 5
 
 
 # --- keys ----------------------------------------------------------------------------------------------

@@ -95,9 +95,16 @@ def strict_schemas(request: ChatRequest, model: Model) -> Iterator[tuple[str, Ma
             yield f"tools[{index}].function.parameters", tool.parameters
 
 
-def leaves_schemas_open(request: ChatRequest, model: Model) -> bool:
-    """Whether one of the strict schemas has to be closed before OpenAI takes it."""
-    return any(strict_schema.is_open(schema) for _, schema in strict_schemas(request, model))
+def leaves_schemas_open(fields: Mapping[str, Any], request: ChatRequest, model: Model) -> bool:
+    """Whether one of the strict schemas has to be closed before OpenAI takes it, of a tool that may not be called too,
+    which the request doesn't know."""
+    return any(strict_schema.is_open(schema) for _, schema in strict_schemas(request, model)) or is_narrowed(fields)
+
+
+def is_narrowed(fields: Mapping[str, Any]) -> bool:
+    """Whether these fields of the caller's allow only some of the tools."""
+    choice = plain(fields.get("tool_choice"))
+    return isinstance(choice, dict) and choice.get("type") == "allowed_tools"
 
 
 def closed(document: Mapping[str, Any], name: str) -> dict[str, Any]:

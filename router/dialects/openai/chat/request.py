@@ -4,6 +4,7 @@ A request that came in this wire format keeps the caller's own fields; only what
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -45,6 +46,7 @@ def encode_request(request: ChatRequest, model: Model) -> WireRequest:
     fields["model"] = model.id
     _fit_limit(fields, request, model)
     _fit_effort(fields, request, model)
+    _fit_tools(fields, request, model)
     _fit_schemas(fields, request, model)
     if request.stream:
         fields["stream_options"] = {**(rules.plain(fields.get("stream_options")) or {}), "include_usage": True}
@@ -71,11 +73,21 @@ def _fit_effort(fields: dict[str, Any], request: ChatRequest, model: Model) -> N
         fields.pop(name, None)
 
 
+def _fit_tools(fields: dict[str, Any], request: ChatRequest, model: Model) -> None:
+    """Functions that are offered but not allowed rule out an effort like the others: such a model gets the rest."""
+    functions = replace(request, tools=(Tool("function"),))
+    if not rules.is_narrowed(fields) or model.takes_tools_on_chat(functions):
+        return
+    names = {tool.name for tool in request.tools}
+    fields["tools"] = [tool for tool in rules.plain(fields["tools"]) if tool[tool["type"]]["name"] in names]
+    fields["tool_choice"] = rules.plain(fields["tool_choice"])["allowed_tools"]["mode"]
+
+
 def _fit_schemas(fields: dict[str, Any], request: ChatRequest, model: Model) -> None:
     if (told := rules.told_schema(request, model)) is not None:
         fields.pop("response_format", None)
         fields["messages"] = with_told(rules.plain(fields["messages"]), told)
-    if not rules.leaves_schemas_open(request, model):
+    if not rules.leaves_schemas_open(fields, request, model):
         return
     if tools := rules.plain(fields.get("tools")):
         fields["tools"] = [_closed(tool, "function", "parameters") for tool in tools]

@@ -88,7 +88,7 @@ def _fit_schemas(fields: dict[str, Any], request: ChatRequest, model: Model) -> 
         fields["text"] = text = {name: value for name, value in text.items() if name != "format"}
         said = rules.plain(fields.get("instructions"))
         fields["instructions"] = f"{said}\n\n{told}" if said else told
-    if not rules.leaves_schemas_open(request, model):
+    if not rules.leaves_schemas_open(fields, request, model):
         return
     if tools := rules.plain(fields.get("tools")):
         fields["tools"] = [rules.closed(tool, "parameters") for tool in tools]
