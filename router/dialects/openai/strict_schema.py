@@ -5,10 +5,14 @@ from typing import Any
 
 _NAMED = ("properties", "$defs", "definitions")  # hold schemas by name
 _DATA = ("enum", "const", "default", "examples")  # hold values that are no schemas
+_NOT_TAKEN = ("oneOf", "allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas")
 
 
 def problem(schema: Mapping[str, Any]) -> str | None:
     """Why strict mode can't take `schema`, even once it is closed where nothing is said."""
+    for item in _schemas(schema):
+        if keyword := next((name for name in _NOT_TAKEN if name in item), None):
+            return f"takes no {keyword}"
     for item in _objects(schema):
         if item.get("additionalProperties", False) is not False:
             return "takes no additionalProperties"
@@ -44,17 +48,21 @@ def _closed_member(key: str, value: Any) -> Any:
 
 def _objects(schema: Any) -> Iterator[Mapping[str, Any]]:
     """Every object schema in `schema`, at any depth."""
+    return (item for item in _schemas(schema) if _is_object(item))
+
+
+def _schemas(schema: Any) -> Iterator[Mapping[str, Any]]:
+    """`schema` and every schema in it, at any depth."""
     if isinstance(schema, list):
         for item in schema:
-            yield from _objects(item)
+            yield from _schemas(item)
     elif isinstance(schema, Mapping):
-        if _is_object(schema):
-            yield schema
+        yield schema
         for key, value in schema.items():
             if key in _NAMED:
-                yield from _objects(list(value.values()) if isinstance(value, Mapping) else None)
+                yield from _schemas(list(value.values()) if isinstance(value, Mapping) else None)
             elif key not in _DATA:
-                yield from _objects(value)
+                yield from _schemas(value)
 
 
 def _is_object(schema: Mapping[str, Any]) -> bool:
