@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from router.dialects import mended
 from router.errors import BadRequest
 
 _MAX_DEPTH = 64
@@ -23,7 +24,8 @@ def read_object(body: bytes) -> dict[str, Any]:
     try:
         fields = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"the body is not valid JSON: {error}", code="invalid_json") from None
+        why = "a text in it has half of a surrogate pair" if mended(body) != body else error
+        raise BadRequest(f"the body is not valid JSON: {why}", code="invalid_json") from None
     except RecursionError:
         raise _too_deep() from None
     if not isinstance(fields, dict):

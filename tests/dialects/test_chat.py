@@ -1357,3 +1357,8 @@ def test_a_stream_adds_up_to_the_whole_answer(deltas: list[Delta]) -> None:
 
     assert added == {"content": message["content"] or "", "refusal": message["refusal"] or ""}
     assert list(calls.values()) == [{"id": call["id"], **call["function"]} for call in message.get("tool_calls", ())]
+
+
+def test_half_a_surrogate_pair_is_called_by_its_name() -> None:
+    with pytest.raises(BadRequest, match="half of a surrogate pair"):
+        chat.FACE.decode_request(rb'{"model": "auto", "messages": [{"role": "user", "content": "\ud83d x"}]}')
