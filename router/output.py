@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import jsonschema_rs
 
-from router.types import ChatResponse, ResponseFormat
+from router.types import ChatResponse, Json, ResponseFormat
 
 
 def problem(format_: ResponseFormat, response: ChatResponse) -> str | None:
@@ -49,9 +49,21 @@ def _mismatch(schema: str, document: object) -> str | None:
 def _validator(schema: str) -> "jsonschema_rs.Validator | None":
     """None for a schema that is none: nothing can be said of answers to it then."""
     try:
-        return jsonschema_rs.validator_for(json.loads(schema), retriever=_never)
+        return jsonschema_rs.validator_for(_as_read(json.loads(schema)), retriever=_never, validate_formats=False)
     except (ValueError, jsonschema_rs.ReferencingError):
         return None
+
+
+def _as_read(schema: Json) -> Json:
+    """With `anyOf` for `oneOf`, which is how providers read it: none can hold a model to exactly one."""
+    if isinstance(schema, list):
+        return [_as_read(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    read = {key: _as_read(value) for key, value in schema.items()}
+    if isinstance(read.get("oneOf"), list):
+        read["allOf"] = [*read.get("allOf", []), {"anyOf": read.pop("oneOf")}]
+    return read
 
 
 def _never(uri: str) -> dict[str, object]:

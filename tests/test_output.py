@@ -93,3 +93,14 @@ def test_definitions_and_numbers_beyond_64_bits_are_read() -> None:
 
     assert problem(schema(recursive), answer('{"next": {"next": {}}}')) is None
     assert problem(schema({"type": "integer"}), answer(json.dumps(10**30))) is None
+
+
+def test_one_of_is_read_as_any_of_as_providers_do() -> None:
+    schema_ = {"type": "object", "oneOf": [{"required": ["a"]}, {"required": ["b"]}], "properties": {"oneOf": {}}}
+
+    assert problem(schema(schema_), answer('{"a": 1, "b": 2, "oneOf": 3}')) is None
+    assert "breaks anyOf" in (problem(schema(schema_), answer("{}")) or "")
+
+
+def test_a_format_is_a_note_and_no_rule() -> None:
+    assert problem(schema({"type": "string", "format": "date"}), answer('"tomorrow"')) is None

@@ -1,6 +1,7 @@
 """A value that satisfies a JSON Schema: what a model says when it is held to one. Pure and deterministic."""
 
 import math
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,8 +31,61 @@ _FORMATS = {
 }
 
 
+# What a pattern is tried on: the kinds of text that callers ask for in this way.
+_TYPICAL = (
+    "2026-01-15",
+    "15/01/2026",
+    "01/15/2026",
+    "2026/01/15",
+    "01-15-2026",
+    "15-01-2026",
+    "2026-01-15T09:30:00Z",
+    "2026-01",
+    "09:30",
+    "09:30:00",
+    "2026",
+    "1",
+    "12",
+    "123",
+    "12345",
+    "1234567890",
+    "1.5",
+    "10.00",
+    "50%",
+    "+14155550100",
+    "a",
+    "A",
+    "ab",
+    "AB",
+    "ABC",
+    "A1",
+    "AB12",
+    "AB-12",
+    "ABC-123",
+    "ABC-1234",
+    "abc",
+    "abc123",
+    "abc-def",
+    "abc_def",
+    "abcDef",
+    "Abc",
+    "Abc Def",
+    "user@example.com",
+    "https://example.com/",
+    "/simulated",
+    "#00aa00",
+    "1.0.0",
+    "v1.0.0",
+    "en",
+    "en-US",
+    "USD",
+    "00000000-0000-4000-8000-000000000000",
+)
+
+
 def value_for(schema: Json, luck: int, odd: str = "") -> Json:
-    """A value that satisfies `schema`; `luck` picks among those that do. `pattern`, `not` and `if` are not looked at.
+    """A value that satisfies `schema`; `luck` picks among those that do. `not` and `if` are not looked at, and a
+    `pattern` is kept to where one of some typical texts fits it.
 
     Strings that may say anything at any length end in `odd`. Types may be in upper case, as in Gemini's own schemas.
     The schema must be well formed (schemas.malformed).
@@ -97,17 +151,22 @@ def _flat(schema: Mapping[str, Json], room: _Room, depth: int) -> Mapping[str, J
         rest = {key: item for key, item in schema.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")}
         if isinstance(schema.get("$ref"), str):
             branches = [resolve(room.root, schema["$ref"])]
+            rest |= {key: schema[key] for key in ("allOf", "anyOf", "oneOf") if key in schema}
         elif schema.get("allOf"):
             branches = list(schema["allOf"])
             rest |= {key: schema[key] for key in ("anyOf", "oneOf") if key in schema}
         elif choices := schema.get("anyOf") or schema.get("oneOf"):
             branches = [_branch(choices, room.is_scarce(depth))]
+            rest |= {_SPARSE: True} if "oneOf" in schema else {}
         else:
             break
         for branch in branches:
             rest = _merged(rest, branch)
         schema = rest
     return schema
+
+
+_SPARSE = "only what it must hold"  # where more might fit another branch too
 
 
 def _branch(choices: list[Json], scarce: bool) -> Json:
@@ -130,7 +189,8 @@ def _merged(one: dict[str, Json], other: Json) -> dict[str, Json]:
 def _object(schema: Mapping[str, Json], room: _Room, luck: int, depth: int) -> dict[str, Json]:
     properties = schema.get("properties") or {}
     required = [name for name in schema.get("required") or () if isinstance(name, str)]
-    names = [name for name in properties if name in required or not room.is_scarce(depth)]
+    sparse = room.is_scarce(depth) or _SPARSE in schema
+    names = [name for name in properties if name in required or not sparse]
     names += [name for name in required if name not in properties]
     return {name: _value(properties.get(name), room, luck, depth + 1, name) for name in dict.fromkeys(names)}
 
@@ -145,9 +205,20 @@ def _array(schema: Mapping[str, Json], room: _Room, luck: int, depth: int, name:
 
 
 def _string(schema: Mapping[str, Json], name: str, odd: str) -> str:
+    if isinstance(pattern := schema.get("pattern"), str) and (typical := _fitting(pattern, schema)):
+        return typical
     text = _FORMATS.get(schema.get("format", ""), f"simulated {name}{odd if 'maxLength' not in schema else ''}")
     text = text.ljust(min(int(schema.get("minLength") or 0), _LONGEST), ".")
     return text[: int(schema["maxLength"])] if schema.get("maxLength") is not None else text
+
+
+def _fitting(pattern: str, schema: Mapping[str, Json]) -> str | None:
+    least, most = int(schema.get("minLength") or 0), int(schema.get("maxLength") or _LONGEST)
+    try:
+        expression = re.compile(pattern)
+    except re.error:  # JSON Schema's dialect is another one
+        return None
+    return next((text for text in _TYPICAL if least <= len(text) <= most and expression.search(text)), None)
 
 
 def _bounds(schema: Mapping[str, Json], step: float) -> tuple[float, float]:
