@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -251,6 +251,7 @@ def test_a_body_that_goes_wrong_in_the_middle_calls_no_model(simulated: Running)
         simulated.until(lambda: in_progress(simulated) == 1)
         sock.sendall(b"no size\r\n" + BEHIND)
         assert_refused(until_closed(sock), 400)
+        simulated.until(lambda: in_progress(simulated) == 0)
     assert status(talk(simulated, post(HELLO, b"Connection: close"))) == 200
     assert len(simulated.rows(rows + 1)) == rows + 1
     assert simulated.log.count("\n") == log.count("\n") + 1
@@ -294,6 +295,15 @@ def test_an_early_answer_to_a_small_request_keeps_the_connection(simulated: Runn
             sock.sendall(request[: -len(HELLO)])
             assert status(one_answer(sock)) == 415
             sock.sendall(HELLO)
+        sock.sendall(post())
+        assert status(one_answer(sock)) == 200
+
+
+def test_a_request_in_chunks_or_a_long_one_keeps_the_connection_too(simulated: Running) -> None:
+    with connect(simulated) as sock:
+        for raw in (chunked(b"%x\r\n%b\r\n" % (len(HELLO), HELLO) + EMPTY_CHUNK), post(HELLO + b" " * 1_000_000)):
+            sock.sendall(raw)
+            assert status(one_answer(sock)) == 200
         sock.sendall(post())
         assert status(one_answer(sock)) == 200
 
@@ -377,15 +387,18 @@ from pathlib import Path
 from router.cli import Context
 from router.cli.serve import _listen, run
 from router.web.edge import Patience
-patience = Patience(head_s=0.6, body_s=0.6, body_bytes_s=10_000, idle_s=1, unread_s=1.5, leaving_s=0.5)
+patience = Patience(head_s=1, body_s=0.6, body_bytes_s=10_000, idle_s=1.8, unread_s=1, leaving_s=0.5)
 run(Context(Path(sys.argv[1])), "127.0.0.1", _listen("127.0.0.1", 0), patience)
 """
 
 
 class Hose:
-    """A provider of the chat format that streams for ever; `sent` counts its bytes, one number a call."""
+    """A provider of the chat format. It streams for ever, while `flows`, or answers whole with 1 MB; `sent` counts the
+    bytes of streams, one number a call."""
 
     def __init__(self) -> None:
+        self.flows = threading.Event()
+        self.flows.set()
         self.sent: list[int] = []
         self.open = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -398,6 +411,7 @@ class Hose:
 
     def close(self) -> None:
         self._stopped = True
+        self.flows.set()
         self._listener.close()
 
     def _accept(self) -> None:
@@ -412,27 +426,33 @@ class Hose:
         number = len(self.sent)
         self.sent.append(0)
         self.open += 1
-        event = {
-            "id": "c_1",
-            "object": "chat.completion.chunk",
-            "created": 1,
-            "model": "endless",
-            "choices": [{"index": 0, "delta": {"role": "assistant", "content": "x" * 8000}, "finish_reason": None}],
-        }
-        block = b"data: %b\n\n" % json.dumps(event).encode()
         try:
             with sock:
-                sock.recv(65536)
-                sock.sendall(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-                )
-                while not self._stopped:
-                    sock.sendall(b"%x\r\n%b\r\n" % (len(block), block))
-                    self.sent[number] += len(block)
+                if b'"stream":true' in sock.recv(65536):
+                    self._stream(sock, number)
+                else:
+                    message = {"role": "assistant", "content": "x" * 1_000_000}
+                    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+                    body = json.dumps({"object": "chat.completion", **self.ANSWER, "choices": [choice]}).encode()
+                    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                    sock.sendall(head % len(body) + body)
         except OSError:
             pass
         finally:
             self.open -= 1
+
+    ANSWER: ClassVar = {"id": "c_1", "created": 1, "model": "endless"}
+
+    def _stream(self, sock: socket.socket, number: int) -> None:
+        delta = {"role": "assistant", "content": "x" * 8000}
+        choice = {"index": 0, "delta": delta, "finish_reason": None}
+        event = {"object": "chat.completion.chunk", **self.ANSWER, "choices": [choice]}
+        block = b"data: %b\n\n" % json.dumps(event).encode()
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while not self._stopped:
+            self.flows.wait()
+            sock.sendall(b"%x\r\n%b\r\n" % (len(block), block))
+            self.sent[number] += len(block)
 
 
 @contextmanager
@@ -497,20 +517,32 @@ def test_a_head_has_to_come_in_time_however_it_drips(hasty: Running) -> None:
             assert assert_refused(sent, 408)["code"] == "request_timeout"
 
 
+def test_a_head_has_its_time_from_its_own_first_byte(hasty: Running) -> None:
+    with connect(hasty) as sock:
+        time.sleep(0.7)
+        sock.sendall(b"GET /health/live HTTP/1.1\r\n")
+        time.sleep(0.6)  # together longer than either may take
+        sock.sendall(HOST + b"\r\n")
+        assert status(one_answer(sock)) == 200
+
+
 def test_a_body_has_to_come_in_time_or_at_a_rate(hasty: Running) -> None:
     log, rows = hasty.log, len(hasty.rows())
-    unfinished = [post(HELLO)[:-1], chunked(b"5\r\nhel"), post(b'{"why": "x"}', path=b"/v1/router/table/rollback")[:-1]]
+    unfinished = [
+        post()[:-1],
+        chunked(b"5\r\nhel"),
+        post(b'{"why": "x"}', path=b"/v1/router/table/rollback")[:-1],
+        post(b" " * 9_000_000)[:-1],  # what came fast earns no rest of 15 minutes
+    ]
     with ExitStack() as stack:
-        for raw in unfinished:
-            sock = stack.enter_context(connect(hasty))
-            sock.sendall(raw)
-            assert_refused(until_closed(sock), 408)
+        stalled = [stack.enter_context(connect(hasty)) for _ in unfinished]
         dripping = stack.enter_context(connect(hasty))
+        for sock, raw in zip(stalled, unfinished, strict=True):
+            sock.sendall(raw)
         dripping.sendall(post(b" " * 1000)[:-1000])
         assert_refused(drip(dripping, b" "), 408)
-        burst = stack.enter_context(connect(hasty))
-        burst.sendall(post(b" " * 9_000_000)[:-1])  # what came fast earns no rest of 15 minutes
-        assert_refused(until_closed(burst), 408)
+        for sock in stalled:
+            assert_refused(until_closed(sock), 408)
     assert hasty.log == log and len(hasty.rows()) == rows
     assert in_progress(hasty) == 0
 
@@ -529,52 +561,80 @@ def test_a_slow_body_that_keeps_its_rate_is_read_to_its_end(hasty: Running) -> N
 
 def test_a_connection_may_rest_for_a_while_between_two_requests(hasty: Running) -> None:
     with connect(hasty) as sock:
-        for _ in range(3):
-            sock.sendall(b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\n")
-            assert status(one_answer(sock)) == 200
-            time.sleep(0.7)  # longer than a head may take, shorter than a rest
+        sock.sendall(b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert status(one_answer(sock)) == 200
+        time.sleep(1.3)  # longer than a head may take, shorter than a rest
+        sock.sendall(b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert status(one_answer(sock)) == 200
         assert until_closed(sock) == b""
 
 
+def endless(*, stream: bool) -> bytes:
+    body = {"model": "endless", "stream": stream, "messages": [{"role": "user", "content": "Go"}]}
+    return post(json.dumps(body).encode())
+
+
 def test_a_client_that_reads_nothing_slows_its_own_upstream_alone_and_is_cut(hasty: Running, hose: Hose) -> None:
-    messages = [{"role": "user", "content": "Go"}]
-    body = json.dumps({"model": "endless", "stream": True, "messages": messages}).encode()
-    first = len(hose.sent)
-    before = memory_mb(hasty)
+    first, before = len(hose.sent), memory_mb(hasty)
     with connect(hasty, receive_buffer=4096) as deaf:
-        deaf.sendall(post(body))
+        deaf.sendall(endless(stream=True))
         hasty.until(lambda: len(hose.sent) > first and hose.sent[first] > 0)
         with connect(hasty) as reading:
-            reading.sendall(post(body))
+            reading.sendall(endless(stream=True))
             received = 0
             while received < 30_000_000:
                 received += len(reading.recv(1 << 20))
         assert hose.sent[first + 1] > 29_000_000
-        assert hose.sent[first] < 20_000_000  # what the sockets' own buffers hold, and 64 KB
+        assert hose.sent[first] < 20_000_000  # what the sockets to the provider hold, and little more
         assert memory_mb(hasty) - before < 30
         hasty.until(lambda: hose.open == 0, within_s=8)
-        rows = hasty.rows(2)
-        assert [row.outcome for row in rows] == ["cancelled", "cancelled"]
-    hasty.until(lambda: in_progress(hasty) == 0)
+        assert [row.outcome for row in hasty.rows(2)] == ["cancelled", "cancelled"]
+        hasty.until(lambda: in_progress(hasty) == 0)
 
 
 def test_a_slow_reader_that_reads_is_left_alone(hasty: Running, hose: Hose) -> None:
-    body = json.dumps({"model": "endless", "stream": True, "messages": [{"role": "user", "content": "Go"}]}).encode()
     with connect(hasty, receive_buffer=4096) as sock:
-        sock.sendall(post(body))
-        end = time.monotonic() + 3  # twice as long as one may read nothing
+        sock.sendall(endless(stream=True))
+        end = time.monotonic() + 2.5  # more than twice as long as one may read nothing
         while time.monotonic() < end:
             assert sock.recv(8192)
             time.sleep(0.01)
         assert hose.open == 1
 
 
+def test_a_stream_that_caught_up_may_be_silent_for_long(hasty: Running, hose: Hose) -> None:
+    with connect(hasty, receive_buffer=4096) as sock:
+        sock.sendall(endless(stream=True))
+        time.sleep(0.5)  # reading nothing
+        hose.flows.clear()
+        sock.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            while sock.recv(65536):
+                pass
+        time.sleep(3.2)  # longer than one may read nothing and rest together
+        hose.flows.set()
+        sock.settimeout(10)
+        assert sock.recv(65536)
+
+
 def test_a_whole_answer_that_nobody_reads_is_given_up(hasty: Running) -> None:
-    raw = b"".join(b"GET /openapi/openapi.json HTTP/1.1\r\n" + HOST + b"\r\n" for _ in range(1))
-    with connect(hasty, receive_buffer=2048) as sock:
-        sock.sendall(raw)
+    with connect(hasty, receive_buffer=4096) as sock:
+        sock.sendall(endless(stream=False))
         port = sock.getsockname()[1]
+        hasty.until(lambda: port in peers(hasty))
         hasty.until(lambda: port not in peers(hasty), within_s=8)
+
+
+def test_a_whole_answer_is_read_to_its_end_by_who_is_slow(hasty: Running) -> None:
+    with connect(hasty, receive_buffer=4096) as sock:
+        sock.sendall(endless(stream=False))
+        start, received = time.monotonic(), 0
+        while received < 1_000_000:
+            data = sock.recv(8192)
+            assert data
+            received += len(data)
+            time.sleep(0.01)
+        assert time.monotonic() - start > 1.5  # beyond what it may read nothing, and a sweep
 
 
 def peers(proxy: Running) -> set[int]:
@@ -625,7 +685,9 @@ def test_ten_thousand_idle_clients_and_half_open_heads_leave_health_quick(tmp_pa
 
 
 def test_beyond_the_files_at_hand_an_idle_client_makes_room(tmp_path: Path) -> None:
-    limited = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (600, 600))\n" + HASTY.replace("0.6", "60")
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (600, 600))\n" + HASTY.replace(
+        "head_s=1", "head_s=60"
+    )
     with started(tmp_path, limited, {}) as proxy, ExitStack() as stack:
         for _ in range(700):
             stack.enter_context(connect(proxy))
@@ -635,11 +697,17 @@ def test_beyond_the_files_at_hand_an_idle_client_makes_room(tmp_path: Path) -> N
 
 
 def test_told_to_stop_it_waits_for_no_idle_client(tmp_path: Path) -> None:
-    with running(tmp_path) as proxy, connect(proxy) as idle, connect(proxy) as half, connect(proxy) as served:
+    with running(tmp_path) as proxy, ExitStack() as stack:
+        idle, half, served, sending = (stack.enter_context(connect(proxy)) for _ in range(4))
         half.sendall(b"GET / HTTP/1.1\r\n")
         served.sendall(post())
         assert status(one_answer(served)) == 200
+        sending.sendall(post()[:-1])
+        proxy.until(lambda: in_progress(proxy) == 1)
         start = time.monotonic()
-        assert proxy.stop(signal.SIGTERM) == 0
-        assert time.monotonic() - start < 5
-        assert until_closed(idle) == until_closed(served) == b""
+        proxy.process.send_signal(signal.SIGTERM)
+        assert until_closed(idle) == until_closed(half) == until_closed(served) == b""
+        sending.sendall(post()[-1:])
+        assert status(until_closed(sending)) == 200
+        assert proxy.process.wait(20) == 0
+        assert time.monotonic() - start < 10  # less than an idle connection is kept
