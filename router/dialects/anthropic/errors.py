@@ -51,7 +51,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Upstre
         error = Error()
     usual: UpstreamKind = "server" if status >= 500 else "refused" if status >= 400 else "protocol"
     by_status = _STATUS_KINDS.get(status, usual)
-    kind = _kind_of(error, by_status) if by_status == "refused" else by_status
+    kind = _kind_of(error, by_status) if status == 400 else by_status
     if kind == "not_found" and _NO_FILE.search(error.message):
         kind = "refused"
     message = error.message or f"the provider answered with status {status}"
