@@ -167,8 +167,8 @@ class ChatRequest:
     show_reasoning   whether the caller asked to see the model's reasoning
     legacy_functions whether the tools came as `functions` of chat completions, whose answers say function_call
     previous     the id of the answer that this request continues (Responses); `history` is the conversation up to
-                 and with it, as items of that wire format, and `held_by` the provider that keeps it too. Without a
-                 history the request is `bound_to` that provider.
+                 and with it, as items of that wire format, and `held_by` the provider that keeps it too. Where the
+                 history holds what only that provider can read, the request is `bound_to` it.
     kept         items of the input by id that reasoning without a cipher goes with (Responses), and the provider that
                  keeps them: it wants them back as they are. None until looked up, and where nobody is known
     references   items that the input names by their ids alone (Responses), None until they have been looked up; all of

@@ -540,10 +540,15 @@ def test_a_conversation_may_go_on_without_new_input() -> None:
         {"id": "msg_1", "type": "message", "role": "assistant", "content": [{"type": "output_hologram"}]},
     ],
 )
-def test_a_history_that_only_openai_can_read_is_named_once(item: dict[str, Any]) -> None:
+def test_a_history_that_only_its_provider_can_read_binds_to_it(item: dict[str, Any]) -> None:
     request = decoded(previous_response_id="resp_1")
 
-    assert responses.continued(request, [item, item, *BEFORE[:1]], "openai").only_native == ("previous_response_id",)
+    kept = responses.continued(request, [item, item, *BEFORE[:1]], "openai")
+    lost = responses.continued(request, [item, item, *BEFORE[:1]], None)
+
+    assert (kept.bound_to, kept.only_native) == ("openai", ())
+    assert (lost.bound_to, lost.only_native) == (None, ("previous_response_id",))
+    assert responses.continued(request, BEFORE[:1], "openai").bound_to is None
 
 
 def test_the_input_is_listed_in_full_form_with_ids() -> None:

@@ -408,9 +408,32 @@ def test_an_answer_names_the_one_before_it_also_where_its_provider_did_not(proxy
     streamed = proxy.client.post("/v1/responses", json={**again, "stream": True})
 
     assert whole["previous_response_id"] == first["id"]
-    (end,) = [
-        json.loads(line[6:])
-        for line in streamed.text.split("\n")
-        if line.startswith('data: {"type":"response.completed"')
-    ]
+    lines = [line for line in streamed.text.split("\n") if line.startswith('data: {"type":"response.completed"')]
+    (end,) = [json.loads(line[6:]) for line in lines]
     assert end["response"]["previous_response_id"] == first["id"]
+
+
+def test_a_conversation_with_openais_own_tools_stays_with_openai(proxy: Running, providers: Providers) -> None:
+    said = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed",
+            "content": [{"type": "output_text", "text": "Found", "annotations": []}]}  # fmt: skip
+    searched = {"id": "ws_1", "type": "web_search_call", "status": "completed"}
+    answer: dict[str, Any] = {
+        "id": "resp_search",
+        "object": "response",
+        "created_at": 1,
+        "status": "completed",
+        "model": "m",
+        "output": [searched, said],
+        "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2},
+    }
+    providers.fail("openai", Status(200, json.dumps(answer).encode(), {"content-type": "application/json"}))
+    first = {"model": "gpt-5.5", "input": "Search", "tools": [{"type": "web_search"}]}
+    assert proxy.client.post("/v1/responses", json=first).status_code == 200
+
+    again = {"input": "And?", "previous_response_id": "resp_search"}
+    elsewhere = proxy.client.post("/v1/responses", json={"model": "claude-opus-4.7", **again})
+    there = proxy.client.post("/v1/responses", json={"model": "gpt-5.5", **again})
+
+    assert elsewhere.status_code == 400 and "bound_history" in elsewhere.json()["error"]["message"]
+    sent = providers.calls("openai")[-1].json
+    assert sent["previous_response_id"] == "resp_search" and there.status_code in (200, 400)  # the fake never made it

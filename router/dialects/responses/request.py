@@ -97,6 +97,9 @@ def decode_request(body: bytes) -> ChatRequest:
     )
 
 
+_UNREADABLE = "previous_response_id"  # how `read_history` names what it can't read
+
+
 def continued(request: ChatRequest, conversation: Sequence[Json], held_by: str | None) -> ChatRequest:
     """The request behind the conversation that it continues. Raises BadRequest when the two don't fit.
 
@@ -106,7 +109,15 @@ def continued(request: ChatRequest, conversation: Sequence[Json], held_by: str |
     own = with_references(_input_items(fields.get("input")), request.references)
     pieces = [*read_history(conversation, native), *read(own, [])]
     messages = (*_instructions(fields.get("instructions")), *as_messages(pieces, complete=True))
-    return replace(request, messages=messages, history=tuple(conversation), held_by=held_by, only_native=tuple(native))
+    bound = held_by is not None and _UNREADABLE in native  # its own tools' items, say: nobody else can go on from them
+    return replace(
+        request,
+        messages=messages,
+        history=tuple(conversation),
+        held_by=held_by,
+        bound_to=held_by if bound else None,
+        only_native=tuple(name for name in native if not (bound and name == _UNREADABLE)),
+    )
 
 
 def referred(request: ChatRequest, items: Mapping[str, Json], held_by: str | None) -> ChatRequest:
