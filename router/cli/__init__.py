@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from router import __version__
-from router.errors import ConfigError, EvidenceError, RouterError, TableError
+from router.errors import ConfigError, EvidenceError, RouterError, StateError, TableError
 
 if TYPE_CHECKING:
     from router.settings import Settings
@@ -114,7 +114,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal without a character shows ? in its place
     try:
         router(prog_name="router")
-    except (ConfigError, TableError, EvidenceError, RouterError, OSError) as error:
+    except (ConfigError, TableError, EvidenceError, StateError, RouterError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)

@@ -266,3 +266,12 @@ def test_a_key_that_came_by_a_reload_is_never_logged(tmp_path: Path) -> None:
         assert proxy.chat(model="renewed-key").status_code == 502
         proxy.until(lambda: '"outcome":"error"' in proxy.log)
         assert "renewed-key" not in proxy.log and "[redacted]" in proxy.log
+
+
+@pytest.mark.parametrize("place", ["no-folder/state.db", "damaged.db"])
+def test_a_state_file_that_cant_be_used_is_one_sentence(tmp_path: Path, place: str) -> None:
+    (tmp_path / "damaged.db").write_bytes(b"no database" * 100)
+    (tmp_path / "own.yaml").write_text(json.dumps({"state": {"url": f"sqlite:///{place}"}}))
+    done = command(tmp_path, "--config", "own.yaml", "serve", "--port", "0")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("router: the state file") and place in done.stderr
