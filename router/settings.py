@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from router import table
+from router import embeddings, table
 from router.catalog import SIMULATED_PREFIX, Catalog, Model, Provider, Tariff, simulated_twin
 from router.classifiers import BUILT_IN, GENERAL, CustomClass
 from router.errors import ConfigError, TableError
@@ -306,6 +306,9 @@ def _problems(shape: Shape, keys: tuple[Key, ...], root: Node) -> Problems:
         yield find(root, ("state", "url")).place, text
 
 
+_OF_OPENAI = {"endpoints", "tools_on_chat", "max_tokens_field"}  # columns that no other dialect reads
+
+
 def _model_problems(name: str, row: ModelRow, shape: Shape, root: Node) -> Problems:
     def at(*path: str | int) -> Place:
         return find(root, ("models", name, *path)).place
@@ -316,6 +319,12 @@ def _model_problems(name: str, row: ModelRow, shape: Shape, root: Node) -> Probl
     if row.provider not in providers:
         known = suggestion(row.provider, providers)
         yield at("provider"), f"models.{name}.provider is {row.provider!r}, which isn't there{known}"
+    provider = providers.get(row.provider)
+    if row.kind == "embedding" and provider is not None and provider.dialect not in embeddings.FACES:
+        yield at("kind"), f"models.{name}.kind is embedding, which the dialect {provider.dialect} has no request for"
+    for column in sorted(_OF_OPENAI & row.model_fields_set):
+        if provider is not None and provider.dialect != "openai":
+            yield at(column), f"models.{name}.{column} is for models of the dialect openai; leave it out"
     for index, fallback in enumerate(row.fallbacks):
         if fallback not in others:
             hint = _meant(fallback, others)

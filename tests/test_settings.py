@@ -155,6 +155,14 @@ def test_every_wrong_thing_is_named_on_a_line_of_its_own(tmp_path: Path) -> None
             "own.yaml:1:44: models.m.fallbacks names 'm', which isn't another model",
         ),
         (
+            "models: {m: {provider: anthropic, kind: embedding}}\n",
+            "own.yaml:1:41: models.m.kind is embedding, which the dialect anthropic has no request for",
+        ),
+        (
+            "models: {m: {provider: gemini, endpoints: [responses]}}\n",
+            "own.yaml:1:43: models.m.endpoints is for models of the dialect openai; leave it out",
+        ),
+        (
             "models: {m: {provider: openai, effort: max, efforts: [low, high]}}\n",
             "own.yaml:1:40: models.m.effort is 'max', which isn't one of its efforts; it can be high or low",
         ),
