@@ -5,19 +5,20 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from router import embeddings, ids
+from router import embeddings, explain, ids
 from router.call import Call, Origin
 from router.catalog import Model
-from router.decision import Candidate, Classification, Decision, Requirements
+from router.decision import Candidate, Classification, Decision, Requirements, Wishes
 from router.dialects import WireRequest
 from router.embeddings import EmbeddingRequest
-from router.errors import BadRequest, UpstreamError
+from router.errors import BadRequest, NoCapableModel, UpstreamError
 from router.exchange import Parts, Reply
 from router.journal import Entry, Journal
 from router.policies import all_open
 from router.proxy import Incoming
 from router.record import EvidenceRow
 from router.routing import Router
+from router.types import Usage
 from router.upstream import Answer, Stopwatch
 
 TASK_TYPE = "embedding"  # of its rows; no task class
@@ -44,32 +45,47 @@ class Embedder:
 
     async def handle(self, incoming: Incoming, reply: Reply) -> None:
         """Answer one request. Raises RouterError when the caller gets an error; nothing has been sent then."""
-        request = embeddings.decode_request(incoming.body)
-        model = self._model(incoming.wishes.model or request.model)
-        asked = _Asked(
-            request,
-            embeddings.FACES[model.provider.dialect].encode_request(request, model),
-            self._decision(request, model),
-            Origin(incoming.request_id, datetime.now(UTC), incoming.received, False, key_id=incoming.key_id),
-            incoming.wishes.record,
+        request, wishes = embeddings.decode_request(incoming.body), incoming.wishes
+        _check_wishes(wishes)
+        model = self._model(wishes.model or request.model)
+        _check_dimensions(request, model)
+        origin = Origin(
+            incoming.request_id,
+            datetime.now(UTC),
+            incoming.received,
+            stream=False,
+            session=wishes.session,
+            key_id=incoming.key_id,
         )
+        wire = embeddings.FACES[model.provider.dialect].encode_request(request, model)
+        asked = _Asked(request, wire, self._decision(request, wishes, model, origin), origin, wishes.record)
+        self._parts.metrics.decided(asked.decision)
         entry = self._journal.open(incoming.request_id, asked.decision)
+        try:
+            found = await self._found(asked, model, entry, reply)
+        finally:
+            if entry.rows:
+                self._parts.metrics.answered(entry.rows[-1], self._parts.clock() - incoming.received)
+        facts = {"decision": ids.decision_id(incoming.request_id), "request_id": incoming.request_id}
+        extra = {"router": explain.document(asked.decision, entry.rows, **facts)} if wishes.explain else {}
+        await reply.whole(embeddings.encode_response(found, request, model.name, extra))
+
+    async def _found(self, asked: "_Asked", model: Model, entry: Entry, reply: Reply) -> embeddings.Embeddings:
+        """The vectors, after as many tries as it takes and may take. Raises UpstreamError."""
         total_at = asyncio.get_running_loop().time() + self._parts.upstream.deadlines.total_s
         waited_s = 0.0
         with self._parts.retries.call() as tries:
             while True:
                 began = self._parts.clock()
                 call = self._call(asked, model, len(entry.rows) + 1, waited_s)
-                reply.headers |= _headers(incoming.request_id, call)
+                reply.headers |= _headers(asked.origin.request_id, call)
                 try:
-                    found = await self._attempt(asked, call, entry, reply, total_at)
-                    break
+                    return await self._attempt(asked, call, entry, reply, total_at)
                 except UpstreamError as error:
                     if not await tries.again(error, total_at) or self._parts.health.outage(model) is not None:
                         self._parts.health.tell_wait(error, model)
                         raise
                 waited_s += self._parts.clock() - began
-        await reply.whole(embeddings.encode_response(found, request, model.name))
 
     def _call(self, asked: "_Asked", model: Model, attempt: int, waited_s: float) -> Call:
         return Call(
@@ -128,7 +144,7 @@ class Embedder:
         if model.kind != "embedding":
             text = f"{model.name} makes no embeddings; it can be {', '.join(self._known()) or 'none'}"
             raise BadRequest(text, param="model", code="unsupported_value")
-        if not model.provider.usable or model.provider.dialect not in embeddings.FACES:
+        if not model.provider.usable:
             raise BadRequest(f"{model.name} can't be called: provider {model.provider.name} has no key", param="model")
         outage = self._parts.health.outage(model)
         if outage is not None and outage.excluded == "circuit_open":
@@ -138,16 +154,35 @@ class Embedder:
     def _known(self) -> list[str]:
         return [model.name for model in self._router.setup.catalog if model.kind == "embedding"]
 
-    def _decision(self, request: EmbeddingRequest, model: Model) -> Decision:
+    def _decision(self, request: EmbeddingRequest, wishes: Wishes, model: Model, origin: Origin) -> Decision:
+        cost = model.cost_usd(Usage(request.input_tokens), origin.at.date())
+        if wishes.max_cost_usd is not None and (cost is None or cost > wishes.max_cost_usd):
+            about = "of unknown price" if cost is None else f"about ${cost:.6f}"
+            why = f"over_max_cost ({about}, the limit is ${wishes.max_cost_usd:.6f})"
+            raise NoCapableModel(f"{model.name} can't take this request: {why}", param="x-router-max-cost-usd")
         return Decision(
             classification=Classification(TASK_TYPE, "explicit", why=("it asks for embeddings",)),
-            candidates=(Candidate(model.name, model),),
+            candidates=(Candidate(model.name, model, estimated_cost_usd=cost),),
             targets=(model,),
             reason="pinned_by_user",
             table_version=self._router.table_version,
             assigned="user",
             requirements=Requirements(input_tokens=request.input_tokens),
         )
+
+
+def _check_wishes(wishes: Wishes) -> None:
+    """What steers a choice is refused where there is none."""
+    for name, wish in (("x-router-task-class", wishes.task_class), ("x-router-objective", wishes.objective)):
+        if wish is not None:
+            raise BadRequest(f"{name} steers the choice of a model, which embeddings name", param=name)
+
+
+def _check_dimensions(request: EmbeddingRequest, model: Model) -> None:
+    wanted, most = request.dimensions, model.dimensions
+    if wanted is not None and most is not None and wanted > most:
+        text = f"dimensions is {wanted}; vectors of {model.name} have at most {most}"
+        raise BadRequest(text, param="dimensions", code="integer_above_max_value")
 
 
 async def _body(answer: Answer) -> bytes:

@@ -103,15 +103,17 @@ def _is_tokens(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(type(item) is int and item >= 0 for item in value)
 
 
-def encode_response(answer: Embeddings, request: EmbeddingRequest, model: str) -> bytes:
-    """The list that OpenAI's clients expect; `model` is the catalogue's name."""
+def encode_response(
+    answer: Embeddings, request: EmbeddingRequest, model: str, extra: Mapping[str, Any] | None = None
+) -> bytes:
+    """The list that OpenAI's clients expect; `model` is the catalogue's name, `extra` members ride at its end."""
     tokens = answer.usage.input_tokens if answer.usage else request.input_tokens
     data = [
         {"object": "embedding", "index": index, "embedding": _encoded(vector, request.encoding)}
         for index, vector in enumerate(answer.vectors)
     ]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return msgspec.json.encode({"object": "list", "data": data, "model": model, "usage": usage})
+    return msgspec.json.encode({"object": "list", "data": data, "model": model, "usage": usage, **(extra or {})})
 
 
 def _encoded(vector: Vector, encoding: Encoding) -> Vector | str:

@@ -1,6 +1,7 @@
 """Embeddings through a running proxy, with the official SDK and with a raw body."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import openai
 import pytest
@@ -77,3 +78,41 @@ def test_rows_of_embeddings_are_in_no_routing_table(client: OpenAI, proxy: Runni
     table = proxy.client.get("/v1/router/table").json()
 
     assert "embedding" not in table["classes"]
+
+
+def test_what_steers_a_choice_of_models_is_refused_and_the_rest_is_done(proxy: Running) -> None:
+    def ask(**headers: str) -> Any:
+        body = {"model": "text-embedding-3-small", "input": "one", "encoding_format": "float"}
+        return proxy.client.post(
+            "/v1/embeddings",
+            json=body,
+            headers={f"x-router-{name.replace('_', '-')}": headers[name] for name in headers},
+        )
+
+    before = len(proxy.rows())
+    assert ask(objective="thrift").json()["error"]["param"] == "x-router-objective"
+    assert ask(task_class="general").json()["error"]["param"] == "x-router-task-class"
+    limited = ask(max_cost_usd="0.00000000001")
+    assert limited.status_code == 400 and "over_max_cost" in limited.json()["error"]["message"]
+    document = ask(explain="full", session="s-1").json()["router"]
+    assert (document["task_class"], document["served_by"]) == ("embedding", "text-embedding-3-small")
+    assert [row.session for row in proxy.rows(before + 1)[before:]] == ["s-1"]
+
+
+def test_more_dimensions_than_the_model_has_are_refused(proxy: Running) -> None:
+    body = {"model": "text-embedding-3-small", "input": "one", "dimensions": 4000}
+    error = proxy.client.post("/v1/embeddings", json=body).json()["error"]
+    assert error["param"] == "dimensions" and "at most 1536" in error["message"]
+
+
+def test_requests_for_embeddings_are_counted(proxy: Running, client: OpenAI) -> None:
+    def count() -> float:
+        lines = proxy.client.get("/metrics").text.split("\n")
+        found = [
+            line for line in lines if line.startswith("llm_router_requests_total") and "text-embedding-3-large" in line
+        ]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+    before = count()
+    client.embeddings.create(model="text-embedding-3-large", input="one")
+    assert count() == before + 1
