@@ -25,7 +25,7 @@ from router.decision import Classification
 from router.dialects import ClientFace, ServerFace, anthropic, chat, completions, gemini, messages, responses
 from router.dialects.openai import chat as openai_chat
 from router.dialects.openai import responses as openai_responses
-from router.embed import Embedder
+from router.embedder import Embedder
 from router.errors import ConfigError
 from router.evidence.sqlite import open_pool, sqlite_path
 from router.exchange import Parts
@@ -46,10 +46,9 @@ from router.table import RoutingTable
 from router.transport import Transport
 from router.types import ChatRequest, Wire
 from router.upstream import Deadlines, HttpTransport, Upstream
-from router.web import calls, errors, models, ops, router_api
-from router.web import responses as stored_answers
+from router.web import calls, errors, models, ops, router_api, stored_answers
 from router.web.auth import Key, Keys
-from router.web.messages import Counter, count_route
+from router.web.count_tokens import Counter, count_route
 from router.web.reply import with_request_id
 
 FACES: dict[Wire, ClientFace] = {
