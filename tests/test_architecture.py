@@ -17,8 +17,8 @@ LEVELS: dict[str, int] = {
         1: "types decision catalog record table errors",  # the vocabulary
         2: "sse call explain relay output bodies embeddings parameters "
         "dialects classifiers policies ranking scorers",  # pure
-        3: "proxy embedder routing exchange journal upstream transport health limits sessions feed shelf recorder metrics "
-        "log ids csv_rows evidence state simulated",  # may do I/O
+        3: "proxy embedder routing exchange journal upstream transport health limits sessions feed shelf recorder "
+        "metrics log ids csv_rows evidence state simulated",  # may do I/O
         4: "web bench",  # the two doors
         5: "app settings shape yaml_source cli bootstrap __main__",  # composition and command line
     }.items()

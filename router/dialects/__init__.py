@@ -23,6 +23,7 @@ from router.types import (
     ToolCall,
     ToolCallDelta,
     ToolCallStarted,
+    Usage,
     Wire,
 )
 
@@ -167,6 +168,28 @@ def with_members(document: bytes, extra: Mapping[str, Any]) -> bytes:
 
 # How the encrypted_content of a reasoning item begins in which we wrapped another provider's: OpenAI can't read it.
 WRAPPED = "router:"
+
+
+def openai_error(error: RouterError, _request_id: str) -> bytes:
+    """The error envelope of all of OpenAI's formats."""
+    return msgspec.json.encode(
+        {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+    )
+
+
+def openai_usage(usage: Usage) -> dict[str, Any]:
+    """The `usage` of chat completions and of completions."""
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+        },
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
 
 # A custom tool takes free text; where a dialect has functions alone, it is one with this argument.
 _INPUT = "input"

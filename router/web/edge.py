@@ -16,7 +16,7 @@ from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from router import ids
-from router.dialects import chat
+from router.dialects import openai_error
 from router.errors import BadRequest
 from router.web.reply import SECURITY_HEADERS
 
@@ -316,7 +316,7 @@ def _timeout(what: str, limit_s: float) -> Refused:
 
 def _answer(refused: Refused, default_headers: list[Field]) -> bytes:
     request_id = ids.request_id()
-    body = chat.FACE.encode_error(refused, request_id)
+    body = openai_error(refused, request_id)
     headers = SECURITY_HEADERS | {
         "content-type": "application/json",
         "content-length": str(len(body)),

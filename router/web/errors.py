@@ -7,7 +7,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
 from router import ids
-from router.dialects import chat
+from router.dialects import openai_error
 from router.errors import BadRequest, EvidenceError, NotFound, RouterError, TooLarge
 from router.log import Log
 from router.web.reply import SECURITY_HEADERS
@@ -53,7 +53,7 @@ def _frameworks(request: AnyRequest, error: HTTPException) -> Response[bytes]:
 
 def _response(error: RouterError) -> Response[bytes]:
     return Response(
-        chat.FACE.encode_error(error, ""),
+        openai_error(error, ""),
         status_code=error.status,
         media_type="application/json",
         headers={**SECURITY_HEADERS, "x-request-id": ids.request_id()},

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from router.dialects import Frame
+from router.dialects import Frame, openai_error, openai_usage
 from router.dialects.chat.reasoning import detail, details
 from router.errors import RouterError
 from router.sse import data_event
@@ -45,15 +45,8 @@ def encode_response(response: ChatResponse, frame: Frame, extra: Mapping[str, An
         "choices": [_choice_document(index, choice, legacy) for index, choice in enumerate(choices)],
     }
     if response.usage is not None:
-        document |= {"usage": _usage_document(response.usage), **_tier(response.usage)}
+        document |= {"usage": openai_usage(response.usage), **_tier(response.usage)}
     return msgspec.json.encode({**document, **extra})
-
-
-def encode_error(error: RouterError, _request_id: str) -> bytes:
-    """OpenAI's error envelope."""
-    return msgspec.json.encode(
-        {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
-    )
 
 
 class StreamEncoder:
@@ -117,7 +110,7 @@ class StreamEncoder:
         return opening + b"".join([data_event(msgspec.json.encode(document)) for document in documents]) + DONE
 
     def fail(self, error: RouterError) -> bytes:
-        return data_event(encode_error(error, ""))
+        return data_event(openai_error(error, ""))
 
     def whole(self) -> None:
         return None
@@ -127,7 +120,7 @@ class StreamEncoder:
             if choice.reason is not None:
                 yield self._document({}, index, reason=told_reason(choice.reason, self._legacy))
         if self._include_usage and self._usage is not None:
-            yield {**self.head, "choices": [], "usage": _usage_document(self._usage)}
+            yield {**self.head, "choices": [], "usage": openai_usage(self._usage)}
 
     def _calling(self, index: int, call: dict[str, Any]) -> bytes:
         """A piece of a tool call. The old form has no ids, and room for the first call alone."""
@@ -225,19 +218,6 @@ def _logprobs(tokens: tuple[Json, ...]) -> dict[str, Any] | None:
 
 def _chat_id(id_: str) -> str:
     return id_ if id_.startswith("chatcmpl-") else f"chatcmpl-{id_}"
-
-
-def _usage_document(usage: Usage) -> dict[str, Any]:
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cached_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
-        },
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }
 
 
 def _tier(usage: Usage) -> dict[str, str]:

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from router.dialects import Frame, one_line, with_members
-from router.dialects.chat.answer import DONE, StreamEncoder, encode_error, told_reason
+from router.dialects import Frame, one_line, openai_error, with_members
+from router.dialects.chat.answer import DONE, StreamEncoder, told_reason
 from router.errors import RouterError
 from router.sse import Event, data_event
 from router.types import Delta, Finished, TextDelta, ToolCallDelta, ToolCallStarted, UsageReported
@@ -194,7 +194,7 @@ class Passthrough:
         return data_event(with_members(self._held, extra)) + DONE
 
     def fail(self, error: RouterError) -> bytes:
-        return data_event(encode_error(error, ""))
+        return data_event(openai_error(error, ""))
 
     def whole(self) -> None:
         return None

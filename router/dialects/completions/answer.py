@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from router.dialects import Frame
+from router.dialects import Frame, openai_error, openai_usage
 from router.errors import RouterError
 from router.sse import data_event
 from router.types import (
@@ -40,15 +40,8 @@ def encode_response(response: ChatResponse, frame: Frame, extra: Mapping[str, An
     ]
     document = {**_head(frame, response.id), "choices": choices}
     if response.usage is not None:
-        document["usage"] = _usage_document(response.usage)
+        document["usage"] = openai_usage(response.usage)
     return msgspec.json.encode({**document, **extra})
-
-
-def encode_error(error: RouterError, _request_id: str) -> bytes:
-    """OpenAI's error envelope."""
-    return msgspec.json.encode(
-        {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
-    )
 
 
 class StreamEncoder:
@@ -84,13 +77,13 @@ class StreamEncoder:
         """The last events and [DONE]; `extra` members ride on the last object."""
         documents = [self._document(_choice(index, "", None, why)) for index, why in sorted(self._reasons.items())]
         if self._include_usage and self._usage is not None:
-            documents.append({**self._head, "choices": [], "usage": _usage_document(self._usage)})
+            documents.append({**self._head, "choices": [], "usage": openai_usage(self._usage)})
         documents[-1] |= extra
         events = [data_event(msgspec.json.encode(document)) for document in documents]
         return b"".join([*events, data_event(b"[DONE]")])
 
     def fail(self, error: RouterError) -> bytes:
-        return data_event(encode_error(error, ""))
+        return data_event(openai_error(error, ""))
 
     def whole(self) -> None:
         return None
@@ -138,16 +131,3 @@ def _top(token: Mapping[str, Any]) -> dict[str, float]:
     """The likeliest tokens at one place, the one that was taken among them."""
     top = {other["token"]: other["logprob"] for other in token.get("top_logprobs") or ()}
     return {**top, token["token"]: token["logprob"]}
-
-
-def _usage_document(usage: Usage) -> dict[str, Any]:
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cached_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
-        },
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }

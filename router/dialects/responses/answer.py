@@ -38,13 +38,6 @@ def own_members(frame: Frame) -> Document:
     return {"model": frame.model} | ({} if previous is None else {"previous_response_id": previous})
 
 
-def encode_error(error: RouterError, _request_id: str) -> bytes:
-    """OpenAI's error envelope."""
-    return msgspec.json.encode(
-        {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
-    )
-
-
 class _Answer(msgspec.Struct):
     id: str
     output: list[Json]
